@@ -1,0 +1,33 @@
+"""Where a number came from: versions, device and data hashes, for captions and results files."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from . import __version__
+
+
+def device_name() -> str:
+    """The GPU's name when there is one, else the processor architecture."""
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU ({platform.machine()})"
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """`"auto"` is the GPU when there is one, else the CPU; anything else is taken as it is."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def about() -> dict:
+    """Versions of what computed, the device, and the hashes of the shipped data."""
+    from . import data
+
+    versions = {"python": platform.python_version(), "otprior-lite": __version__}
+    for package in ("torch", "numpy", "scipy", "POT", "scikit-learn", "matplotlib"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"versions": versions, "device": device_name(), "data": data.hashes()}

@@ -1,0 +1,290 @@
+"""Schedules: the noise channel x_t = alpha_t x_0 + sigma_t eps, for t in [0, T].
+
+A schedule is a pair of functions (alpha, sigma). Everything else follows: SNR = alpha^2 / sigma^2, its
+logarithm lambda, and the SDE dX = f X dt + g dB with the same marginals,
+
+    f = alpha' / alpha,    g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 lambda'.
+
+Sampling starts from N(0, prior_std^2 I), whatever p_T is: that is the prior gap. Chapter 2 teaches this module.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from .errors import count, expect, within
+
+Curve = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """One noise schedule. Methods take t as a number or tensor in [0, T] and return a tensor of its shape.
+
+    Numbers are evaluated in float64; tensors keep their dtype and device. Times outside [0, T] raise
+    ValueError. `betas` holds the published per-step variances of a discrete schedule, else None.
+    """
+
+    name: str
+    T: float
+    prior_std: float
+    _alpha: Curve = field(repr=False)
+    _sigma: Curve = field(repr=False)
+    _alpha_dot: Curve = field(repr=False)
+    _variance_dot: Curve = field(repr=False)  # (sigma^2)', finite where sigma' is not
+    betas: torch.Tensor | None = field(default=None, repr=False)
+
+    def _at(self, curve: Curve, t) -> torch.Tensor:
+        t = torch.as_tensor(t, dtype=None if isinstance(t, torch.Tensor) and t.is_floating_point() else torch.float64)
+        within(t.detach(), 0.0, self.T, "t")
+        return curve(t)
+
+    def alpha(self, t) -> torch.Tensor:
+        """Signal coefficient."""
+        return self._at(self._alpha, t)
+
+    def sigma(self, t) -> torch.Tensor:
+        """Noise standard deviation."""
+        return self._at(self._sigma, t)
+
+    def alpha_dot(self, t) -> torch.Tensor:
+        """d alpha / dt."""
+        return self._at(self._alpha_dot, t)
+
+    def sigma_dot(self, t) -> torch.Tensor:
+        """d sigma / dt; infinite at t = 0 where sigma grows like the root of t."""
+        return self._at(lambda t: self._variance_dot(t) / (2 * self._sigma(t)), t)
+
+    def snr(self, t) -> torch.Tensor:
+        """alpha^2 / sigma^2."""
+        return self._at(lambda t: (self._alpha(t) / self._sigma(t)).square(), t)
+
+    def log_snr(self, t) -> torch.Tensor:
+        """lambda = log(alpha^2 / sigma^2), natural logarithm."""
+        return self._at(lambda t: 2 * (self._alpha(t).log() - self._sigma(t).log()), t)
+
+    def drift(self, t) -> torch.Tensor:
+        """f(t) = alpha'/alpha, the coefficient of the linear drift f(t) x."""
+        return self._at(lambda t: self._alpha_dot(t) / self._alpha(t), t)
+
+    def diffusion_squared(self, t) -> torch.Tensor:
+        """g(t)^2 = (sigma^2)' - 2 f sigma^2."""
+        return self._at(
+            lambda t: self._variance_dot(t) - 2 * self._alpha_dot(t) / self._alpha(t) * self._sigma(t).square(), t
+        )
+
+    def t_of_log_snr(self, log_snr) -> torch.Tensor:
+        """The t with log_snr(t) = log_snr, by bisection; raises ValueError outside the schedule's range."""
+        goal = torch.as_tensor(log_snr)
+        goal64 = goal.detach().to(torch.float64)
+        ends = self.log_snr(torch.tensor([self.T, 0.0], dtype=torch.float64)).to(goal64.device)
+        slack = 1e-6 * (1 + goal64.abs())  # rounding of a log-SNR that came through float32
+        inside = bool(((goal64 >= ends[0] - slack) & (goal64 <= ends[1] + slack)).all())
+        expect(inside, "log_snr", f"values in [{ends[0]:.6g}, {ends[1]:.6g}]", log_snr)
+        low, high = torch.zeros_like(goal64), torch.full_like(goal64, self.T)
+        for _ in range(100):
+            middle = (low + high) / 2
+            too_clean = self.log_snr(middle) > goal64
+            low, high = torch.where(too_clean, middle, low), torch.where(too_clean, high, middle)
+        return ((low + high) / 2).to(goal.dtype if goal.is_floating_point() else torch.float64)
+
+    def reference_std(self, t) -> torch.Tensor:
+        """Standard deviation of the usual start at time t: prior_std at T; sigma_t where alpha is constant."""
+        exploding = self.prior_std != 1.0
+        return self._at(self._sigma if exploding else torch.ones_like, t)
+
+
+def _positive(**values) -> None:
+    for name, value in values.items():
+        expect(isinstance(value, (int, float)) and 0 < value < math.inf, name, "a positive number", repr(value))
+
+
+def ou(T: float = 3.0) -> Schedule:
+    """Ornstein-Uhlenbeck dX = -X dt + sqrt(2) dB: alpha = e^{-t}, sigma^2 = 1 - e^{-2t}."""
+    _positive(T=T)
+    return Schedule(
+        f"ou(T={T:g})", float(T), 1.0,
+        lambda t: (-t).exp(), lambda t: (-torch.expm1(-2 * t)).sqrt(),
+        lambda t: -(-t).exp(), lambda t: 2 * (-2 * t).exp(),
+    )  # fmt: skip
+
+
+def _vp_integral(beta_min, beta_max):
+    """B(t) = int_0^t beta and beta(t) for beta linear on [0, 1]."""
+    return lambda t: beta_min * t + 0.5 * (beta_max - beta_min) * t.square(), lambda t: beta_min + (beta_max - beta_min) * t
+
+
+def _check_betas(beta_min, beta_max):
+    _positive(beta_min=beta_min, beta_max=beta_max)
+    expect(beta_min <= beta_max, "beta_max", f"at least beta_min = {beta_min}", beta_max)
+
+
+def vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
+    """Variance-preserving SDE with linear beta on [0, 1]: alpha^2 = exp(-int beta), sigma^2 = 1 - alpha^2.
+
+    Source: Song et al. 2021, "Score-based generative modeling through SDEs", appendix B.
+    """
+    _check_betas(beta_min, beta_max)
+    B, beta = _vp_integral(beta_min, beta_max)
+    return Schedule(
+        f"vp({beta_min:g}, {beta_max:g})", 1.0, 1.0,
+        lambda t: (-B(t) / 2).exp(), lambda t: (-torch.expm1(-B(t))).sqrt(),
+        lambda t: -beta(t) / 2 * (-B(t) / 2).exp(), lambda t: beta(t) * (-B(t)).exp(),
+    )  # fmt: skip
+
+
+def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
+    """Sub-variance-preserving SDE: the alpha of `vp`, with sigma = 1 - alpha^2. Source: Song et al. 2021."""
+    _check_betas(beta_min, beta_max)
+    B, beta = _vp_integral(beta_min, beta_max)
+    return Schedule(
+        f"sub_vp({beta_min:g}, {beta_max:g})", 1.0, 1.0,
+        lambda t: (-B(t) / 2).exp(), lambda t: -torch.expm1(-B(t)),
+        lambda t: -beta(t) / 2 * (-B(t) / 2).exp(), lambda t: -2 * torch.expm1(-B(t)) * beta(t) * (-B(t)).exp(),
+    )  # fmt: skip
+
+
+def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> Schedule:
+    """Variance-exploding SDE: alpha = 1, sigma = sigma_min (sigma_max/sigma_min)^t on [0, 1].
+
+    The data time t = 0 keeps the noise sigma_min, as in Song et al. 2021.
+    """
+    _positive(sigma_min=sigma_min, sigma_max=sigma_max)
+    expect(sigma_min < sigma_max, "sigma_max", f"more than sigma_min = {sigma_min}", sigma_max)
+    log_ratio = math.log(sigma_max / sigma_min)
+    sigma = lambda t: sigma_min * (log_ratio * t).exp()  # noqa: E731
+    return Schedule(
+        f"ve({sigma_min:g}, {sigma_max:g})", 1.0, float(sigma_max),
+        torch.ones_like, sigma, torch.zeros_like, lambda t: 2 * log_ratio * sigma(t).square(),
+    )  # fmt: skip
+
+
+def edm(sigma_max: float = 80.0) -> Schedule:
+    """Karras et al. 2022: alpha = 1, sigma = t on [0, sigma_max]."""
+    _positive(sigma_max=sigma_max)
+    return Schedule(
+        f"edm({sigma_max:g})", float(sigma_max), float(sigma_max),
+        torch.ones_like, lambda t: t.clone(), torch.zeros_like, lambda t: 2 * t,
+    )  # fmt: skip
+
+
+def flow_matching() -> Schedule:
+    """Straight paths: alpha = 1 - t, sigma = t on [0, 1]. The SNR at T = 1 is exactly zero."""
+    return Schedule(
+        "flow_matching", 1.0, 1.0,
+        lambda t: 1 - t, lambda t: t.clone(), lambda t: -torch.ones_like(t), lambda t: 2 * t,
+    )  # fmt: skip
+
+
+def trigonometric() -> Schedule:
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2) on [0, 1]. The SNR at T = 1 is zero."""
+    half_pi = math.pi / 2
+    # cos is written as sin of the complement: it is then exactly 0 at t = 1.
+    return Schedule(
+        "trigonometric", 1.0, 1.0,
+        lambda t: (half_pi * (1 - t)).sin(), lambda t: (half_pi * t).sin(),
+        lambda t: -half_pi * (half_pi * t).sin(), lambda t: half_pi * (2 * half_pi * t).sin(),
+    )  # fmt: skip
+
+
+def _discrete(name: str, alphas_bar: torch.Tensor) -> Schedule:
+    """A schedule with alpha^2 = alphas_bar[k - 1] at step k = 1..n; log-SNR is linear in between.
+
+    Two pieces cannot be linear in log-SNR: before step 1, where it is infinite, sigma^2 grows linearly;
+    before a last step of zero SNR, alpha falls linearly.
+    """
+    n = len(alphas_bar)
+    alphas_bar = alphas_bar.to(torch.float64)
+    log_snrs = alphas_bar.log() - torch.log1p(-alphas_bar)
+    ends_at_zero = bool(alphas_bar[-1] == 0)
+    first_variance, last_alpha = float(1 - alphas_bar[0]), float(alphas_bar[-2].sqrt())
+    previous = torch.cat([torch.ones(1, dtype=torch.float64), alphas_bar[:-1]])
+
+    def piece(t):
+        """(log-SNR, its slope) on the linear pieces; masks of the first and of a zero last piece."""
+        t64 = t.to(torch.float64)
+        lam = log_snrs.to(t.device)
+        k = t64.floor().long().clamp(1, n - 1)
+        slope = lam[k] - lam[k - 1]
+        value = lam[k - 1] + (t64 - k) * slope
+        value = torch.where(t64 == n, lam[-1], value)
+        return t64, value, slope, t64 < 1, (t64 >= n - 1) & ends_at_zero
+
+    def alpha_squared(t):
+        t64, value, _, first, last = piece(t)
+        return t64, torch.where(first, 1 - first_variance * t64, torch.where(last, (last_alpha * (n - t64)) ** 2, value.sigmoid()))
+
+    def alpha(t):
+        return alpha_squared(t)[1].sqrt().to(t.dtype)
+
+    def sigma(t):
+        t64, value, _, first, last = piece(t)
+        variance = torch.where(last, 1 - (last_alpha * (n - t64)) ** 2, (-value).sigmoid())
+        return torch.where(first, first_variance * t64, variance).sqrt().to(t.dtype)
+
+    def variance_dot(t):
+        t64, value, slope, first, last = piece(t)
+        inside = -slope * value.sigmoid() * (-value).sigmoid()
+        return torch.where(first, first_variance, torch.where(last, 2 * last_alpha**2 * (n - t64), inside)).to(t.dtype)
+
+    def alpha_dot(t):
+        _, _, _, _, last = piece(t)
+        return torch.where(last, -last_alpha, -variance_dot(t) / (2 * alpha(t))).to(t.dtype)
+
+    return Schedule(name, float(n), 1.0, alpha, sigma, alpha_dot, variance_dot, 1 - alphas_bar / previous)
+
+
+def _from_betas(name: str, betas: torch.Tensor) -> Schedule:
+    return _discrete(name, torch.cumprod(1 - betas, 0))
+
+
+def ddpm_linear(n: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
+    """DDPM's linear betas in n steps; the end points do not depend on n. Source: Ho et al. 2020."""
+    count(n, "n", at_least=2)
+    _check_betas(beta_min, beta_max)
+    name = f"ddpm_linear({n})" if (beta_min, beta_max) == (1e-4, 0.02) else f"ddpm_linear({n}, {beta_min:g}, {beta_max:g})"
+    return _from_betas(name, torch.linspace(beta_min, beta_max, n, dtype=torch.float64))
+
+
+def scaled_linear(n: int = 1000, beta_min: float = 0.00085, beta_max: float = 0.012) -> Schedule:
+    """Betas whose roots are linear: latent diffusion and Stable Diffusion. Source: Rombach et al. 2022."""
+    count(n, "n", at_least=2)
+    _check_betas(beta_min, beta_max)
+    roots = torch.linspace(beta_min**0.5, beta_max**0.5, n, dtype=torch.float64)
+    return _from_betas(f"scaled_linear({n})", roots.square())
+
+
+def cosine(n: int = 1000, s: float = 0.008, beta_clip: float = 0.999) -> Schedule:
+    """alpha^2 proportional to cos^2((t/n + s)/(1 + s) pi/2), betas clipped. Source: Nichol and Dhariwal 2021."""
+    count(n, "n", at_least=2)
+    k = torch.arange(n + 1, dtype=torch.float64)
+    alphas_bar = ((k / n + s) / (1 + s) * math.pi / 2).cos().square()
+    return _from_betas(f"cosine({n})", (1 - alphas_bar[1:] / alphas_bar[:-1]).clamp_max(beta_clip))
+
+
+def zero_terminal_snr(schedule: Schedule) -> Schedule:
+    """Shift and scale alpha so that alpha(T) = 0 and the first step is unchanged.
+
+    alpha <- (alpha - alpha_T) alpha_1 / (alpha_1 - alpha_T) (Lin et al. 2024, algorithm 1), with alpha_1 the
+    first step of a discrete schedule and alpha(0) = 1 of a continuous one. Only for variance-preserving
+    schedules (alpha^2 + sigma^2 = 1); others raise ValueError.
+    """
+    middle = torch.linspace(0, schedule.T, 7, dtype=torch.float64)
+    preserving = torch.allclose(schedule.alpha(middle) ** 2 + schedule.sigma(middle) ** 2, torch.ones(7, dtype=torch.float64))
+    expect(preserving, "schedule", "alpha^2 + sigma^2 = 1 at every t", schedule.name)
+    end, name = float(schedule.alpha(schedule.T)), f"zero_terminal_snr({schedule.name})"
+    if end == 0:
+        return schedule
+    if schedule.betas is not None:
+        alphas = torch.cumprod(1 - schedule.betas, 0).sqrt()
+        alphas = (alphas - alphas[-1]) * alphas[0] / (alphas[0] - alphas[-1])
+        return _discrete(name, alphas.square())
+    alpha = lambda t: (schedule._alpha(t) - end) / (1 - end)  # noqa: E731
+    alpha_dot = lambda t: schedule._alpha_dot(t) / (1 - end)  # noqa: E731
+    # sigma^2 = (1 - alpha)(1 + alpha), and 1 - alpha = (1 - alpha_old)/(1 - end) = sigma_old^2 / ((1 + alpha_old)(1 - end)).
+    sigma = lambda t: (  # noqa: E731
+        schedule._sigma(t).square() / (1 + schedule._alpha(t)) / (1 - end) * (1 + alpha(t))
+    ).sqrt()
+    return Schedule(name, schedule.T, 1.0, alpha, sigma, alpha_dot, lambda t: -2 * alpha(t) * alpha_dot(t))
