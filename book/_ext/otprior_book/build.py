@@ -1,0 +1,72 @@
+"""`python -m otprior_book.build`: build the book, then check what a reader would get.
+
+Sphinx runs with every warning an error; `verify` reads the pages it wrote. Two builds of one checkout wait for each other.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+from . import ROOT
+from .offline import TIMINGS
+from .verify import problems
+
+BUILD = ROOT / "_build"
+
+
+def main():
+    """Build and check; 0 when the book is fit to be read."""
+    start = time.perf_counter()
+    with _alone():
+        status = _sphinx()
+        if status:
+            print(f"\nThe book was not built: jupyter-book ended with {status}; the first WARNING or ERROR above says why.")
+            return status
+        found = problems(BUILD / "html")
+    for problem in found:
+        print(f"problem: {problem}")
+    _print_timings()
+    seconds = time.perf_counter() - start
+    if found:
+        print(f"\nThe book was built in {seconds:.1f} s but has {len(found)} problem(s), listed above.")
+        return 1
+    print(f"\nThe book is in {BUILD / 'html' / 'index.html'} ({seconds:.1f} s).")
+    return 0
+
+
+def _sphinx():
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*jupyter_book, "build", "book", "-W", "-n", "--keep-going", "-q"]
+    # The kernel is this environment's python, not one that a user installed elsewhere.
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": "agg"}
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+
+
+def _print_timings():
+    path = BUILD / TIMINGS
+    seconds = json.loads(path.read_text()) if path.is_file() else {}
+    for page, taken in sorted(seconds.items(), key=lambda item: -item[1]):
+        print(f"{taken:7.1f} s  {page}")
+    if seconds:
+        print(f"{sum(seconds.values()):7.1f} s  to execute all pages from an empty cache")
+
+
+@contextmanager
+def _alone():
+    """Hold `_build/.lock`, where the system has file locks."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / ".lock").open("w") as lock:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            yield
+            return
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())
