@@ -121,21 +121,24 @@ def prior_gap(target, schedule: Schedule, t=None, *, n: int = 1000, generator: t
 
     One dimension: exact, by the increasing map. More: the shape is the excess of the exact discrete cost
     between n samples of p_t and of the prior over the same cost for a Gaussian with p_t's moments. Their
-    common sampling bias cancels; what is left under equality is the floor. O(n^3) at worst.
+    common sampling bias cancels; what is left under equality is the floor. Both are cut at the most that the
+    exact bounds allow, upper^2 - lower^2. O(n^3) at worst.
     """
     t = schedule.T if t is None else t
     _, _, s, mean, spectrum = _moments(target, schedule, t)
     mean_part, covariance_part = float(mean.norm()), float((spectrum.sqrt() - s).norm())
-    lower = gelbrich(target, schedule, t)
+    lower, upper = gelbrich(target, schedule, t), synchronous_bound(target, schedule, t)
     p = marginal(target, schedule, t)
     if p.d == 1:
         total = Estimate(_w2_one_dimensional(p, s), 0.0, 0, 0.0)
         shape = Estimate(math.sqrt(max(0.0, total.value**2 - lower**2)), 0.0, 0, 0.0)
     else:
+        most = max(0.0, upper**2 - lower**2)
         excess, spread = _matched_excess(p, s, count(n, at_least=2), generator or seeded())
-        shape = Estimate(math.sqrt(max(0.0, excess)), math.sqrt(spread), n)
+        excess, spread = min(max(excess, 0.0), most), min(spread, most)
+        shape = Estimate(math.sqrt(excess), math.sqrt(spread), n)
         total = Estimate(math.sqrt(lower**2 + shape.value**2), math.sqrt(lower**2 + spread) - lower, n)
-    return Gap(total, mean_part, covariance_part, shape, lower, synchronous_bound(target, schedule, t), s)
+    return Gap(total, mean_part, covariance_part, shape, lower, upper, s)
 
 
 def _w2_one_dimensional(p: GaussianMixture, s: float) -> float:

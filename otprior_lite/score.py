@@ -1,0 +1,59 @@
+"""Denoisers: E[x_0 | x_t = x], the one thing a diffusion model knows.
+
+Score, noise prediction and probability-flow velocity all follow from it:
+
+    score(x, t) = (alpha E[x_0 | x] - x) / sigma^2.
+
+`ExactDenoiser` knows the data law; `EmpiricalDenoiser` knows only the training points, so it is what a
+network of unlimited capacity would learn. Chapters 4, 10 and 11 teach this module.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from .errors import expect, real_tensor, within
+from .schedules import Schedule
+from .targets import Empirical
+
+
+@dataclass(frozen=True, eq=False)
+class ExactDenoiser:
+    """E[x_0 | x_t = x] of a target with closed-form posterior. Call it with x (n, d) and a time t in [0, T]."""
+
+    target: object
+    schedule: Schedule
+
+    def __call__(self, x: torch.Tensor, t) -> torch.Tensor:
+        alpha, sigma = float(self.schedule.alpha(t)), float(self.schedule.sigma(t))
+        return self.target.posterior_mean(x, alpha, sigma).to(x)
+
+
+@dataclass(frozen=True, eq=False)
+class EmpiricalDenoiser:
+    """E[x_0 | x_t = x] when p_0 is the uniform law on `points` (N, ...), of any point shape.
+
+    It is a softmax average of the points, and its probability flow ends on them: it memorises.
+    """
+
+    points: torch.Tensor
+    schedule: Schedule
+    _exact: ExactDenoiser = field(init=False, repr=False)
+
+    def __post_init__(self):
+        points = real_tensor(self.points, "points")
+        expect(points.ndim >= 2 and len(points) > 0, "points", "shape (N, ...) with N >= 1", f"shape {tuple(points.shape)}")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "_exact", ExactDenoiser(Empirical(points.flatten(1)), self.schedule))
+
+    def __call__(self, x: torch.Tensor, t) -> torch.Tensor:
+        fits = x.shape[1:] == self.points.shape[1:]
+        expect(fits, "x", f"shape (n, {', '.join(map(str, self.points.shape[1:]))})", f"shape {tuple(x.shape)}")
+        return self._exact(x.flatten(1), t).reshape(x.shape)
+
+
+def score(denoiser, schedule: Schedule, x: torch.Tensor, t) -> torch.Tensor:
+    """grad log p_t(x) = (alpha E[x_0 | x] - x) / sigma^2, for t with sigma_t > 0."""
+    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
+    within(sigma, 0.0, float("inf"), "sigma_t", open_low=True)
+    return (alpha * denoiser(x, t) - x) / sigma**2
