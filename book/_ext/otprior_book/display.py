@@ -63,9 +63,8 @@ def show_plotly(figure, *, alt, caption="", name=""):
     from IPython.display import display
 
     alt = check_alt(alt)
-    live = json.loads(figure.to_json())
-    page = json.loads(figure.to_json())
-    page.setdefault("layout", {})["template"] = {"layout": {"colorway": list(palette("light").cycle)}}
+    live, page = json.loads(figure.to_json()), json.loads(figure.to_json())
+    page["layout"].pop("template", None)  # the page sets the colours of its theme
     payload = {"figure": page, "alt": alt, "caption": caption, "name": name}
     display({PLOTLY: payload, "application/vnd.plotly.v1+json": live, "text/plain": alt}, raw=True)
 

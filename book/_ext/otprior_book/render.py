@@ -36,7 +36,9 @@ class OfflineMimeRenderer:
 
 
 def _figure(renderer, data):
-    return [_captioned(renderer, data, _images(renderer, data, data.content, data.content["alt"]))]
+    images = _images(renderer, data, data.content, data.content["alt"])
+    # In a div of their own: the theme hides the captions that are siblings of an image for the other theme.
+    return [_captioned(renderer, data, [nodes.container("", *images, classes=["otp-picture"])])]
 
 
 def _plotly(renderer, data):

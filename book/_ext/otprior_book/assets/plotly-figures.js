@@ -5,6 +5,7 @@
 
   function themed(layout) {
     const update = {
+      colorway: ["blue", "vermillion", "green", "purple", "orange", "muted"].map(colour),
       "font.color": colour("ink"), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       "legend.bgcolor": "rgba(0,0,0,0)", "hoverlabel.bgcolor": colour("bg"), "hoverlabel.font.color": colour("ink"),
     };
