@@ -1,0 +1,38 @@
+"""Figures by name: results in, a themed matplotlib Figure out. Figures never compute.
+
+`make(name, theme)` runs the experiment behind a figure once and draws it; a chapter that already has results
+calls the drawing function itself, `figures.giraffe.samples(theme, results)`.
+"""
+
+from functools import cache
+from importlib import import_module
+
+from ..errors import known
+
+# name: (module here and in experiments, drawing function, experiment)
+_FIGURES = {
+    "giraffe": ("giraffe", "samples", "runs"),
+    "giraffe_errors": ("giraffe", "errors", "runs"),
+    "log_snr": ("noise", "log_snr", "curves"),
+    "zero_snr": ("noise", "zero_snr", "rescaling"),
+    "digits_gap": ("digits", "gap", "gaps"),
+    "digits_sheet": ("digits", "sheet", "runs"),
+    "digits_distances": ("digits", "distances", "runs"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names that `make` accepts."""
+    return tuple(_FIGURES)
+
+
+def make(name: str, theme: str = "light"):
+    """The figure called `name` in "light", "dark" or "print", as a matplotlib Figure."""
+    module, draw, experiment = _FIGURES[known(name, names(), "name")]
+    return getattr(import_module(f".{module}", __name__), draw)(theme, results(module, experiment))
+
+
+@cache
+def results(module: str, experiment: str):
+    """What the experiment returns with its default arguments, computed once."""
+    return getattr(import_module(f"..experiments.{module}", __name__), experiment)()

@@ -1,0 +1,70 @@
+"""The error of the cell masses on a fresh sample, with the sampling noise taken out.
+
+Squaring a noisy frequency adds its variance, so the plain chi2 of M draws reads N/M too much. Products of two
+independent blocks have no such bias: the chi2 here is the U-statistic over pairs of blocks. L1 has no unbiased
+estimator; the noise is removed in quadrature, which is exact when cell errors are spread like noise.
+
+    chi2 = mean over pairs A != B of sum_j (w_Aj - b_j)(w_Bj - b_j) / b_j,    L1^2 = |w - b|_1^2 - floor^2.
+
+Chapter 7 teaches this module.
+"""
+
+import math
+
+import torch
+
+from ..estimate import Estimate
+from .fit import MassError
+from .sampling import BASE, draw_counts, rows_per_block
+
+UPPER = 1.96  # half-width of the interval in standard errors
+GROUPS = 64  # groups of blocks whose pairs form the U-statistic
+
+
+def evaluate(points, heights, weights, blocks: int, shifts: int, generator):
+    """MassError and W2^2 Estimate of heights (N,) for centred points (N, d), and the counts (N,) themselves.
+
+    Uses blocks * 64 base draws (rounded up to whole groups). chi2's standard error follows Hoeffding's
+    decomposition of a U-statistic.
+    """
+    groups = min(GROUPS, max(blocks, 4))
+    per_group = -(-blocks // groups)
+    parts = [draw_counts(points, heights, per_group, shifts, generator) for _ in range(groups)]
+    counts, tops = torch.stack([c for c, _ in parts]), torch.cat([t for _, t in parts])
+    error = mass_error(counts / (per_group * rows_per_block(shifts)), weights, per_group * rows_per_block(shifts))
+    return error, dual_cost(points, heights, weights, tops), counts.sum(0)
+
+
+def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassError:
+    """MassError from independent group frequencies (G, N) of `rows` rows each."""
+    groups, N = shares.shape
+    gaps = (shares - weights) / weights.sqrt()
+    gram = gaps @ gaps.T
+    pairs = groups * (groups - 1)
+    off = gram - torch.diag(gram.diagonal())
+    chi2 = float(off.sum()) / pairs
+    spread = float((off.square().sum() / pairs - chi2**2).clamp_min(0))
+    rows_mean = off.sum(1) / (groups - 1)
+    shared = max(0.0, float(rows_mean.var()) - spread / (groups - 1))
+    chi2_error = math.sqrt((4 * (groups - 2) * shared + 2 * spread) / pairs)
+    noise = max(0.0, float(gram.diagonal().mean()) - chi2) / groups  # chi2 of pure noise in the grand mean
+    gap = shares.mean(0) - weights
+    raw = float(gap.abs().sum())
+    iid = float((weights * (1 - weights)).sqrt().sum() * math.sqrt(2 / (math.pi * groups * rows)))
+    inflation = noise / ((N - 1) / (groups * rows)) if N > 1 else 0.0
+    floor = iid * math.sqrt(inflation)
+    squared = raw**2 - floor**2
+    plugin = max(chi2 + noise, 1e-300)
+    squared_error = chi2_error * raw**2 / plugin
+    l1, low, high = (math.sqrt(max(0.0, squared + k * squared_error)) for k in (0, -UPPER, UPPER))
+    empty = int((shares.sum(0) == 0).sum())
+    n = groups * rows
+    return MassError(Estimate(l1, floor, n, (high - low) / (2 * UPPER)), Estimate(chi2, noise, n, chi2_error), (low, high), n, empty)
+
+
+def dual_cost(points, heights, weights, tops: torch.Tensor) -> Estimate:
+    """W2^2 = d + sum_j b_j (|y_j|^2 + 2 h_j) - 2 E u from block means of u; `points` centred or not."""
+    atoms, h = points.double(), heights.double()
+    fixed = points.shape[1] + float((weights * (atoms.square().sum(1) + 2 * h)).sum())
+    error = 2 * float(tops.std()) / math.sqrt(len(tops)) if len(tops) > 1 else math.inf
+    return Estimate(fixed - 2 * float(tops.mean()), error, len(tops) * BASE, error)

@@ -1,0 +1,101 @@
+"""A problem in the form that solvers like: distinct, centred atoms with positive weights.
+
+Three facts of the theory make any input harmless. Moving all atoms by one vector leaves the heights unchanged,
+so atoms are centred. Equal atoms share a cell, so they are merged and their weights added. Atoms on a line or in
+a plane only see the projection of z, which is again N(0, I), so they become a 1-D or 2-D problem.
+
+    u(z) = max_j <z, y_j + b> + h_j = <z, b> + max_j <z, y_j> + h_j.
+
+Chapter 7 teaches this module.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import expect, point_cloud, probability_vector
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Atoms to reach and what came in.
+
+    points (N, d): distinct atoms as given, in order of first appearance; weights (N,): float64, positive, sum 1.
+    atom (n,): for each given point its row in `points`. centre (d,): subtracted by `centred`.
+    frame (d, r) or None: an orthonormal basis of the atoms' plane where its dimension r is at most 2.
+    """
+
+    points: torch.Tensor
+    weights: torch.Tensor
+    atom: torch.Tensor
+    centre: torch.Tensor
+    frame: torch.Tensor | None
+
+    def centred(self, dtype: torch.dtype, device) -> torch.Tensor:
+        """points - centre in the solver's dtype, subtracted in float64."""
+        return (self.points.double() - self.centre).to(dtype=dtype, device=device)
+
+    @property
+    def rank(self) -> int:
+        """Dimension of the atoms' affine hull, where it is at most 2; else d."""
+        return self.points.shape[1] if self.frame is None else self.frame.shape[1]
+
+
+def pose(points, weights=None) -> Problem:
+    """Check points (n, d) and weights (n,), merge equal points. ValueError for anything not finite, or weights
+    that are not positive or do not sum to 1."""
+    points = point_cloud(points)
+    weights = probability_vector(weights, len(points), points).double()
+    zero = int((weights == 0).sum())
+    expect(zero == 0, "weights", "positive entries (a cell of mass 0 has no height)", f"{zero} zero of {len(weights)}")
+    first, atom = _merge(points)
+    merged = torch.zeros(len(first), dtype=torch.float64, device=points.device).index_add_(0, atom, weights)
+    distinct = points if len(first) == len(points) else points[first]
+    centre = _robust_centre(distinct.double())
+    return Problem(distinct, merged / merged.sum(), atom, centre, _frame(distinct, centre))
+
+
+def _merge(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of first appearance, ascending, and for each row its rank among them; compares bytes."""
+    rows = np.ascontiguousarray((points.detach().cpu() + 0.0).numpy())
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return torch.from_numpy(first[order]).to(points.device), torch.from_numpy(rank[inverse.ravel()]).to(points.device)
+
+
+def _robust_centre(points: torch.Tensor) -> torch.Tensor:
+    """The mean of the atoms that are not far outliers: far atoms would cost the others their digits."""
+    centre = points.mean(0)
+    for _ in range(5):
+        radius = (points - centre).norm(dim=1)
+        near = radius <= 8 * radius.median()
+        if bool(near.all()):
+            break
+        centre = points[near].mean(0)
+    return centre
+
+
+def _frame(points: torch.Tensor, centre: torch.Tensor) -> torch.Tensor | None:
+    """An orthonormal basis (d, r) of the span of the atoms if r <= 2, else None; by greedy Gram-Schmidt."""
+    if points.shape[1] <= 2:
+        return None if points.shape[1] == 2 and _frame_of(points, centre, 1) is None else _frame_of(points, centre, 1)
+    return _frame_of(points, centre, 2)
+
+
+def _frame_of(points: torch.Tensor, centre: torch.Tensor, most: int) -> torch.Tensor | None:
+    rest = points.double() - points[0].double()
+    scale = float(points.double().abs().max()) + float(rest.norm(dim=1).max())
+    small = 50 * torch.finfo(points.dtype).eps * scale
+    basis = []
+    while float(rest.norm(dim=1).max()) > small:
+        if len(basis) == most:
+            return None
+        axis = rest[rest.norm(dim=1).argmax()]
+        axis = axis / axis.norm()
+        basis.append(axis)
+        rest = rest - (rest @ axis)[:, None] * axis
+    return torch.stack(basis, 1) if basis else points.new_zeros((points.shape[1], 0), dtype=torch.float64)
