@@ -1,0 +1,37 @@
+"""The answer to an answer: right or wrong, and a hint that names the likely slip."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """ok: whether the answer is right. message: why, or a hint. True in a condition when ok."""
+
+    ok: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"{'✓' if self.ok else '✗'} {self.message}"
+
+
+def compare(answer, right: float, slips: dict[str, float], rtol: float = 1e-3, praise: str = "Right.") -> Verdict:
+    """Compare a number with the right one, and with the values that known slips lead to.
+
+    slips: hint -> the wrong value it explains. Anything else gets a sense of direction and size.
+    """
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        return Verdict(False, f"Expected one number, got {type(answer).__name__}.")
+    if value != value:
+        return Verdict(False, "That is not a number (NaN): look for 0/0 or the logarithm of a negative number.")
+    near = lambda other: abs(value - other) <= rtol * max(abs(other), 1e-300)  # noqa: E731
+    if near(right):
+        return Verdict(True, praise)
+    for hint, wrong in slips.items():
+        if near(wrong):
+            return Verdict(False, hint)
+    return Verdict(False, f"Not yet: your value is too {'large' if value > right else 'small'}.")
