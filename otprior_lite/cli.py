@@ -1,0 +1,87 @@
+"""The command line: parse, call the library, print. `otprior --help` lists the commands."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `otprior`; returns the exit status. A refused input prints its reason and returns 2."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+        print(f"otprior {options.command}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="otprior", description="The prior gap of diffusion models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    about = commands.add_parser("about", help="versions, device and data hashes, as JSON")
+    about.set_defaults(run=_about)
+
+    gap = commands.add_parser("gap", help="how far p_t of your data is from the prior")
+    gap.add_argument("--data", required=True, help="a dataset name, or an .npz file with x (n, ...)")
+    gap.add_argument("--schedule", default="ddpm_linear", help="a schedule of otprior_lite.schedules (default: ddpm_linear)")
+    gap.add_argument("--t", type=float, default=None, help="time in (0, T] (default: T)")
+    gap.add_argument("--samples", type=int, default=500, help="samples behind the shape part (default: 500)")
+    gap.add_argument("--json", action="store_true", help="print JSON")
+    gap.set_defaults(run=_gap)
+
+    figures = commands.add_parser("figures", help="write the book's figures, camera-ready")
+    figures.add_argument("names", nargs="*", help="figures to make (default: all)")
+    figures.add_argument("--out", type=Path, default=Path("figures"), help="folder (default: figures)")
+    figures.add_argument("--theme", default="print", help="light, dark or print (default: print)")
+    figures.set_defaults(run=_figures)
+    return parser
+
+
+def _about(options) -> None:
+    from .provenance import about
+
+    print(json.dumps(about(), indent=2))
+
+
+def _gap(options) -> None:
+    import torch
+
+    from . import data, schedules
+    from .errors import count, known
+    from .gap import prior_gap
+    from .targets import Empirical
+
+    makers = ("ou", "vp", "sub_vp", "ve", "edm", "flow_matching", "trigonometric", "ddpm_linear", "scaled_linear", "cosine")
+    schedule = getattr(schedules, known(options.schedule, makers, "--schedule"))()
+    dataset = data.load(options.data)
+    t = schedule.T if options.t is None else options.t
+    gap = prior_gap(Empirical(dataset.flat.to(torch.float64)), schedule, t, n=count(options.samples, "--samples", 2))
+    if options.json:
+        print(json.dumps({"data": dataset.name, "schedule": schedule.name, "t": t, **asdict(gap)}, indent=2))
+        return
+    print(f"{dataset.name}, {len(dataset.x)} points in dimension {dataset.flat.shape[1]}; {schedule.name} at t = {t:g}")
+    print(f"W2(p_t, N(0, {gap.reference_std:g}^2 I)) lies in [{gap.lower:.4g}, {gap.upper:.4g}]")
+    print(f"  mean        {gap.mean:.4g}\n  covariance  {gap.covariance:.4g}\n  shape       {gap.shape}\n  total       {gap.total}")
+
+
+def _figures(options) -> None:
+    from . import figures
+    from .provenance import about
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.names or figures.names():
+        figure = figures.make(name, options.theme)
+        for kind in ("pdf", "svg", "png"):
+            figure.savefig(options.out / f"{name}.{kind}", dpi=200, bbox_inches="tight")
+        record = {"figure": name, "theme": options.theme, **about()}
+        (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(options.out / f"{name}.pdf")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
