@@ -10,6 +10,7 @@ Chapter 7 teaches this module.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -21,18 +22,28 @@ UPPER = 1.96  # half-width of the interval in standard errors
 GROUPS = 64  # groups of blocks whose pairs form the U-statistic
 
 
-def evaluate(points, heights, weights, blocks: int, shifts: int, generator):
-    """MassError and W2^2 Estimate of heights (N,) for centred points (N, d), and the counts (N,) themselves.
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one fresh sample says of given heights: the mass error, the block means of u = max score, the counts
+    (N,) of the cells, and the base draws it cost."""
 
-    Uses blocks * 64 base draws (rounded up to whole groups). chi2's standard error follows Hoeffding's
-    decomposition of a U-statistic.
+    error: MassError
+    tops: torch.Tensor
+    counts: torch.Tensor
+    samples: int
+
+
+def evaluate(points, heights, weights, blocks: int, shifts: int, generator) -> Evaluation:
+    """Evaluate heights (N,) for centred points (N, d) on at least `blocks` * 64 base draws.
+
+    chi2's standard error follows Hoeffding's decomposition of a U-statistic.
     """
     groups = min(GROUPS, max(blocks, 4))
     per_group = -(-blocks // groups)
     parts = [draw_counts(points, heights, per_group, shifts, generator) for _ in range(groups)]
     counts, tops = torch.stack([c for c, _ in parts]), torch.cat([t for _, t in parts])
     error = mass_error(counts / (per_group * rows_per_block(shifts)), weights, per_group * rows_per_block(shifts))
-    return error, dual_cost(points, heights, weights, tops), counts.sum(0)
+    return Evaluation(error, tops, counts.sum(0), groups * per_group * BASE)
 
 
 def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassError:
@@ -62,9 +73,9 @@ def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassEr
     return MassError(Estimate(l1, floor, n, (high - low) / (2 * UPPER)), Estimate(chi2, noise, n, chi2_error), (low, high), n, empty)
 
 
-def dual_cost(points, heights, weights, tops: torch.Tensor) -> Estimate:
-    """W2^2 = d + sum_j b_j (|y_j|^2 + 2 h_j) - 2 E u from block means of u; `points` centred or not."""
-    atoms, h = points.double(), heights.double()
-    fixed = points.shape[1] + float((weights * (atoms.square().sum(1) + 2 * h)).sum())
+def dual_cost(problem, heights, tops: torch.Tensor) -> Estimate:
+    """W2^2 = d + sum_j b_j (|y_j|^2 + 2 h_j) - 2 E u from independent block means of u = max score."""
+    atoms = problem.points.double()
+    fixed = atoms.shape[1] + float((problem.weights * (atoms.square().sum(1) + 2 * heights.to(atoms))).sum())
     error = 2 * float(tops.std()) / math.sqrt(len(tops)) if len(tops) > 1 else math.inf
     return Estimate(fixed - 2 * float(tops.mean()), error, len(tops) * BASE, error)

@@ -10,12 +10,10 @@ of every other block, and its counts are exact draws of the cell masses.
 Chapter 7 teaches this module.
 """
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
 from ..randomness import normal
-from .scores import argmax_rows
 
 BASE = 64  # base draws per block
 
@@ -58,18 +56,33 @@ class _Block:
     def __init__(self, points, heights, shifts):
         self.columns, self.heights, self.shifts = points.T.contiguous(), heights, shifts
         self.lifted = heights * 2**0.5
-        self.plain, self.raised, self.sums = (points.new_empty((BASE, len(points))) for _ in range(3))
+        self.plain = points.new_empty((BASE + shifts, len(points)))  # the first `shifts` rows are repeated at the end
+        self.raised, self.sums = (points.new_empty((BASE, len(points))) for _ in range(2))
+        self.winners = torch.empty((1 + 2 * shifts, BASE), dtype=torch.long, device=points.device)
+        self.argmax = _argmax_into(self.sums)
 
     def count(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        torch.mm(x, self.columns, out=self.plain)
-        winners = [argmax_rows(torch.add(self.plain, self.heights, out=self.sums))]
-        top = self.sums.gather(1, winners[0][:, None]).double().mean()
+        plain = self.plain[:BASE]
+        torch.mm(x, self.columns, out=plain)
+        torch.add(plain, self.heights, out=self.sums)
+        self.argmax(self.winners[0])
+        top = self.sums.gather(1, self.winners[0][:, None]).double().mean()
         if self.shifts:
-            torch.add(self.plain, self.lifted, out=self.raised)
+            torch.add(plain, self.lifted, out=self.raised)
+            self.plain[BASE:] = plain[: self.shifts]
         for k in range(1, self.shifts + 1):
-            for combine in (torch.add, torch.sub):
-                combine(self.raised[:-k], self.plain[k:], out=self.sums[:-k])
-                combine(self.raised[-k:], self.plain[:k], out=self.sums[-k:])
-                winners.append(argmax_rows(self.sums))
-        counts += torch.bincount(torch.cat(winners), minlength=len(counts))
+            other = self.plain[k : k + BASE]
+            torch.add(self.raised, other, out=self.sums)
+            self.argmax(self.winners[2 * k - 1])
+            torch.sub(self.raised, other, out=self.sums)
+            self.argmax(self.winners[2 * k])
+        counts += torch.bincount(self.winners.view(-1), minlength=len(counts))
         return top
+
+
+def _argmax_into(scores: torch.Tensor):
+    """A function that writes the argmax of the rows of `scores` into a vector; numpy's on a CPU."""
+    if scores.device.type != "cpu":
+        return lambda out: torch.argmax(scores, 1, out=out)
+    rows = scores.numpy()
+    return lambda out: rows.argmax(1, out=out.numpy())
