@@ -12,41 +12,40 @@ from contextlib import contextmanager
 
 from . import ROOT
 from .offline import TIMINGS
-from .verify import problems
-
-BUILD = ROOT / "_build"
+from .verify import problems, toc_pages
 
 
-def main():
-    """Build and check; 0 when the book is fit to be read."""
+def main(root=ROOT):
+    """Build and check the book of the checkout `root`; 0 when it is fit to be read."""
     start = time.perf_counter()
-    with _alone():
-        status = _sphinx()
+    build = root / "_build"
+    with _alone(build):
+        status = sphinx(root)
         if status:
             print(f"\nThe book was not built: jupyter-book ended with {status}; the first WARNING or ERROR above says why.")
             return status
-        found = problems(BUILD / "html")
+        found = problems(build / "html", toc_pages(root / "book"))
     for problem in found:
         print(f"problem: {problem}")
-    _print_timings()
+    _print_timings(build / TIMINGS)
     seconds = time.perf_counter() - start
     if found:
         print(f"\nThe book was built in {seconds:.1f} s but has {len(found)} problem(s), listed above.")
         return 1
-    print(f"\nThe book is in {BUILD / 'html' / 'index.html'} ({seconds:.1f} s).")
+    print(f"\nThe book is in {build / 'html' / 'index.html'} ({seconds:.1f} s).")
     return 0
 
 
-def _sphinx():
+def sphinx(root, **options):
+    """Run Jupyter Book, every warning an error, and return its exit status; `options` go to `subprocess.run`."""
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*jupyter_book, "build", "book", "-W", "-n", "--keep-going", "-q"]
     # The kernel is this environment's python, not one that a user installed elsewhere.
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": "agg"}
-    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+    return subprocess.run(command, cwd=root, env=environment, **options).returncode
 
 
-def _print_timings():
-    path = BUILD / TIMINGS
+def _print_timings(path):
     seconds = json.loads(path.read_text()) if path.is_file() else {}
     for page, taken in sorted(seconds.items(), key=lambda item: -item[1]):
         print(f"{taken:7.1f} s  {page}")
@@ -55,10 +54,10 @@ def _print_timings():
 
 
 @contextmanager
-def _alone():
+def _alone(build):
     """Hold `_build/.lock`, where the system has file locks."""
-    BUILD.mkdir(exist_ok=True)
-    with (BUILD / ".lock").open("w") as lock:
+    build.mkdir(exist_ok=True)
+    with (build / ".lock").open("w") as lock:
         try:
             import fcntl
         except ImportError:  # Windows
