@@ -40,6 +40,12 @@ def test_show_draws_both_themes_and_closes_them(outputs):
     json.dumps(data)
 
 
+def test_show_can_have_a_narrow_picture_for_phones(outputs):
+    show(line, alt="A line rises.", narrow=lambda name: plt.figure(figsize=(3.6, 3)))
+    payload = outputs[0][display.FIGURE]
+    assert payload["width"] == 400 and payload["narrow"]["width"] == 360
+
+
 def test_show_is_the_same_twice(outputs):
     show(line, alt="A line rises.")
     show(line, alt="A line rises.")

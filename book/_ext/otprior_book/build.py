@@ -40,9 +40,21 @@ def sphinx(root, **options):
     """Run Jupyter Book, every warning an error, and return its exit status; `options` go to `subprocess.run`."""
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*jupyter_book, "build", "book", "-W", "-n", "--keep-going", "-q"]
-    # The kernel is this environment's python, not one that a user installed elsewhere.
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": "agg"}
+    environment = {
+        **os.environ,
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one that a user installed elsewhere
+        "IPYTHONDIR": str(_ipython(root / "_build" / ".ipython")),
+        "MPLBACKEND": "agg",
+    }
     return subprocess.run(command, cwd=root, env=environment, **options).returncode
+
+
+def _ipython(folder):
+    """A profile without anyone's start-up files, and without a warning per kernel about local sockets."""
+    profile = folder / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 40\n")
+    return folder
 
 
 def _print_timings(path):

@@ -36,7 +36,7 @@ def check_alt(alt):
     return " ".join(alt.split())
 
 
-def show(draw, *, alt, caption="", name=""):
+def show(draw, *, alt, caption="", name="", narrow=None):
     """Draw a matplotlib figure for the light and the dark page and display it.
 
     Parameters
@@ -49,12 +49,14 @@ def show(draw, *, alt, caption="", name=""):
         MyST text under the figure. A figure with a caption is numbered.
     name : str
         Label for `{numref}`.
+    narrow : callable, optional
+        Like `draw`, about 3.6 inches wide: what a phone shows, its type at real size.
     """
     from IPython.display import display
 
     alt = check_alt(alt)
     pictures, png = _pictures(draw)
-    payload = {**pictures, "alt": alt, "caption": caption, "name": name}
+    payload = {**pictures, "alt": alt, "caption": caption, "name": name, "narrow": _pictures(narrow)[0] if narrow else None}
     display({FIGURE: payload, "image/png": png, "text/plain": alt}, raw=True)
 
 

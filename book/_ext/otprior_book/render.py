@@ -36,9 +36,13 @@ class OfflineMimeRenderer:
 
 
 def _figure(renderer, data):
-    images = _images(renderer, data, data.content, data.content["alt"])
-    # In a div of their own: the theme hides the captions that are siblings of an image for the other theme.
-    return [_captioned(renderer, data, [nodes.container("", *images, classes=["otp-picture"])])]
+    payload = data.content
+    # In divs of their own: the theme hides the captions that are siblings of an image for the other theme.
+    pictures = [nodes.container("", *_images(renderer, data, payload, payload["alt"]), classes=["otp-picture"])]
+    if payload["narrow"]:
+        images = _images(renderer, data, payload["narrow"], payload["alt"])
+        pictures.append(nodes.container("", *images, classes=["otp-picture", "otp-narrow"]))
+    return [_captioned(renderer, data, pictures)]
 
 
 def _plotly(renderer, data):
