@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from .targets.mixture import squared_distances
+from .linalg import squared_distances
+
 
 
 def exact_plan(x: torch.Tensor, y: torch.Tensor, a=None, b=None) -> tuple[np.ndarray, float]:

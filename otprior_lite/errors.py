@@ -70,8 +70,9 @@ def within(value, low: float, high: float, argument: str, open_low: bool = False
     """Raise unless every entry of `value` lies in [low, high] (or in (low, high])."""
     tensor = torch.as_tensor(value, dtype=torch.float64)
     inside = ((tensor > low) if open_low else (tensor >= low)) & (tensor <= high)
-    bracket = "(" if open_low else "["
-    expect(bool(inside.all()), argument, f"values in {bracket}{low:g}, {high:g}]", value)
+    bracket, outside = "(" if open_low else "[", tensor[~inside]
+    received = value if tensor.numel() == 1 else f"{outside.numel()} of {tensor.numel()} outside, e.g. {outside[:1].tolist()}"
+    expect(bool(inside.all()), argument, f"values in {bracket}{low:g}, {high:g}]", received)
 
 
 def known(name: str, names, argument: str) -> str:

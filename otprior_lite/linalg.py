@@ -1,4 +1,4 @@
-"""Symmetric matrices: checks and functions of their eigenvalues."""
+"""Symmetric matrices: checks and functions of their eigenvalues; squared distances between points."""
 
 import torch
 
@@ -21,3 +21,12 @@ def power(matrix: torch.Tensor, exponent: float) -> torch.Tensor:
     """Power of a symmetric positive semi-definite matrix, e.g. its root with exponent 1/2."""
     eigenvalues, vectors = torch.linalg.eigh(matrix)
     return (vectors * eigenvalues.clamp_min(0).pow(exponent).unsqueeze(-2)) @ vectors.mT
+
+
+def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """|x_i - y_j|^2, shape (n, m): by differences in low dimension, by one matrix product otherwise."""
+    if x.shape[1] <= 8:
+        return (x[:, None, :] - y).square().sum(-1)
+    centre = y.mean(0)
+    x, y = x - centre, y - centre
+    return (x.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * x @ y.T).clamp_min(0)

@@ -13,8 +13,8 @@ import torch
 from .discrete import assignment_cost
 from .errors import count, expect, real_tensor, within
 from .estimate import Estimate
+from .linalg import squared_distances
 from .randomness import normal, permutation, seeded
-from .targets.mixture import squared_distances
 
 
 def _pair(x, y):

@@ -1,99 +1,16 @@
-"""Schedules: the noise channel x_t = alpha_t x_0 + sigma_t eps, for t in [0, T].
+"""The published schedules: which alpha_t and sigma_t everybody uses, continuous and discrete.
 
-A schedule is a pair of functions (alpha, sigma). Everything else follows: SNR = alpha^2 / sigma^2, its
-logarithm lambda, and the SDE dX = f X dt + g dB with the same marginals,
-
-    f = alpha' / alpha,    g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 lambda'.
-
-Sampling starts from N(0, prior_std^2 I), whatever p_T is: that is the prior gap. Chapter 2 teaches this module.
+Continuous schedules are given in closed form on [0, T]. Discrete ones are given by their betas at the integer
+steps 1..n = T, with alpha^2 the running product of 1 - beta; log-SNR is linear in between. `zero_terminal_snr`
+rescales either kind so that nothing of the data is left at T. Chapter 2 teaches this module.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 
-from .errors import count, expect, within
-
-Curve = Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """One noise schedule. Methods take t as a number or tensor in [0, T] and return a tensor of its shape.
-
-    Numbers are evaluated in float64; tensors keep their dtype and device. Times outside [0, T] raise
-    ValueError. `betas` holds the published per-step variances of a discrete schedule, else None.
-    """
-
-    name: str
-    T: float
-    prior_std: float
-    _alpha: Curve = field(repr=False)
-    _sigma: Curve = field(repr=False)
-    _alpha_dot: Curve = field(repr=False)
-    _variance_dot: Curve = field(repr=False)  # (sigma^2)', finite where sigma' is not
-    betas: torch.Tensor | None = field(default=None, repr=False)
-
-    def _at(self, curve: Curve, t) -> torch.Tensor:
-        t = torch.as_tensor(t, dtype=None if isinstance(t, torch.Tensor) and t.is_floating_point() else torch.float64)
-        within(t.detach(), 0.0, self.T, "t")
-        return curve(t)
-
-    def alpha(self, t) -> torch.Tensor:
-        """Signal coefficient."""
-        return self._at(self._alpha, t)
-
-    def sigma(self, t) -> torch.Tensor:
-        """Noise standard deviation."""
-        return self._at(self._sigma, t)
-
-    def alpha_dot(self, t) -> torch.Tensor:
-        """d alpha / dt."""
-        return self._at(self._alpha_dot, t)
-
-    def sigma_dot(self, t) -> torch.Tensor:
-        """d sigma / dt; infinite at t = 0 where sigma grows like the root of t."""
-        return self._at(lambda t: self._variance_dot(t) / (2 * self._sigma(t)), t)
-
-    def snr(self, t) -> torch.Tensor:
-        """alpha^2 / sigma^2."""
-        return self._at(lambda t: (self._alpha(t) / self._sigma(t)).square(), t)
-
-    def log_snr(self, t) -> torch.Tensor:
-        """lambda = log(alpha^2 / sigma^2), natural logarithm."""
-        return self._at(lambda t: 2 * (self._alpha(t).log() - self._sigma(t).log()), t)
-
-    def drift(self, t) -> torch.Tensor:
-        """f(t) = alpha'/alpha, the coefficient of the linear drift f(t) x."""
-        return self._at(lambda t: self._alpha_dot(t) / self._alpha(t), t)
-
-    def diffusion_squared(self, t) -> torch.Tensor:
-        """g(t)^2 = (sigma^2)' - 2 f sigma^2."""
-        return self._at(
-            lambda t: self._variance_dot(t) - 2 * self._alpha_dot(t) / self._alpha(t) * self._sigma(t).square(), t
-        )
-
-    def t_of_log_snr(self, log_snr) -> torch.Tensor:
-        """The t with log_snr(t) = log_snr, by bisection; raises ValueError outside the schedule's range."""
-        goal = torch.as_tensor(log_snr)
-        goal64 = goal.detach().to(torch.float64)
-        ends = self.log_snr(torch.tensor([self.T, 0.0], dtype=torch.float64)).to(goal64.device)
-        slack = 1e-6 * (1 + goal64.abs())  # rounding of a log-SNR that came through float32
-        inside = bool(((goal64 >= ends[0] - slack) & (goal64 <= ends[1] + slack)).all())
-        expect(inside, "log_snr", f"values in [{ends[0]:.6g}, {ends[1]:.6g}]", log_snr)
-        low, high = torch.zeros_like(goal64), torch.full_like(goal64, self.T)
-        for _ in range(100):
-            middle = (low + high) / 2
-            too_clean = self.log_snr(middle) > goal64
-            low, high = torch.where(too_clean, middle, low), torch.where(too_clean, high, middle)
-        return ((low + high) / 2).to(goal.dtype if goal.is_floating_point() else torch.float64)
-
-    def reference_std(self, t) -> torch.Tensor:
-        """Standard deviation of the usual start at time t: prior_std at T; sigma_t where alpha is constant."""
-        exploding = self.prior_std != 1.0
-        return self._at(self._sigma if exploding else torch.ones_like, t)
+from .channel import Schedule
+from .errors import count, expect
 
 
 def _positive(**values) -> None:
@@ -237,6 +154,8 @@ def _discrete(name: str, alphas_bar: torch.Tensor) -> Schedule:
 
 
 def _from_betas(name: str, betas: torch.Tensor) -> Schedule:
+    largest = float(betas.max())
+    expect(largest <= 1, "beta_max", "betas of at most 1", largest)
     return _discrete(name, torch.cumprod(1 - betas, 0))
 
 
@@ -259,6 +178,8 @@ def scaled_linear(n: int = 1000, beta_min: float = 0.00085, beta_max: float = 0.
 def cosine(n: int = 1000, s: float = 0.008, beta_clip: float = 0.999) -> Schedule:
     """alpha^2 proportional to cos^2((t/n + s)/(1 + s) pi/2), betas clipped. Source: Nichol and Dhariwal 2021."""
     count(n, "n", at_least=2)
+    expect(0 <= s < math.inf, "s", "a non-negative number", s)
+    expect(0 < beta_clip <= 1, "beta_clip", "a number in (0, 1]", beta_clip)
     k = torch.arange(n + 1, dtype=torch.float64)
     alphas_bar = ((k / n + s) / (1 + s) * math.pi / 2).cos().square()
     return _from_betas(f"cosine({n})", (1 - alphas_bar[1:] / alphas_bar[:-1]).clamp_max(beta_clip))
@@ -281,7 +202,7 @@ def zero_terminal_snr(schedule: Schedule) -> Schedule:
         alphas = torch.cumprod(1 - schedule.betas, 0).sqrt()
         alphas = (alphas - alphas[-1]) * alphas[0] / (alphas[0] - alphas[-1])
         return _discrete(name, alphas.square())
-    alpha = lambda t: (schedule._alpha(t) - end) / (1 - end)  # noqa: E731
+    alpha = lambda t: (schedule._alpha(t) - end).clamp_min(0) / (1 - end)  # noqa: E731
     alpha_dot = lambda t: schedule._alpha_dot(t) / (1 - end)  # noqa: E731
     # sigma^2 = (1 - alpha)(1 + alpha), and 1 - alpha = (1 - alpha_old)/(1 - end) = sigma_old^2 / ((1 + alpha_old)(1 - end)).
     sigma = lambda t: (  # noqa: E731

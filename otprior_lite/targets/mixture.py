@@ -18,10 +18,16 @@ from functools import cached_property
 import torch
 
 from ..errors import count, expect, point_cloud, probability_vector, real_tensor
-from ..linalg import check_spd
+from ..linalg import check_spd, squared_distances
 from ..randomness import categorical, normal
 
 _BLOCK = 2**24  # numbers held at once by one block of an evaluation
+
+
+def _channel(alpha, sigma) -> tuple[float, float]:
+    alpha, sigma = float(alpha), float(sigma)
+    expect(0 <= alpha < math.inf and 0 <= sigma < math.inf, "alpha, sigma", "finite non-negative numbers", (alpha, sigma))
+    return alpha, sigma
 
 
 class _Mixture:
@@ -69,8 +75,7 @@ class _Mixture:
 
     def _in_blocks(self, function, x, alpha, sigma, extra: int = 1):
         x = point_cloud(x, "x", self.d).to(self.means)
-        alpha, sigma = (float(v) for v in (alpha, sigma))
-        expect(alpha >= 0 and sigma >= 0, "alpha, sigma", "non-negative numbers", (alpha, sigma))
+        alpha, sigma = _channel(alpha, sigma)
         variance = alpha**2 * self._spectrum + sigma**2
         why = f"smallest variance {float(variance.min()):.3g} (points have no density: diffuse them first)"
         expect(bool((variance > 0).all()), "sigma", "a law with positive variance at (alpha, sigma)", why)
@@ -177,7 +182,7 @@ class GaussianMixture(_Mixture):
 
     def diffuse(self, alpha, sigma) -> "GaussianMixture":
         """The law of alpha x + sigma eps."""
-        alpha, sigma = float(alpha), float(sigma)
+        alpha, sigma = _channel(alpha, sigma)
         scaled = alpha**2 * self.covariances
         noise = sigma**2 if scaled.ndim == 1 else sigma**2 * torch.eye(self.d, dtype=scaled.dtype, device=scaled.device)
         return GaussianMixture(self.weights, alpha * self.means, scaled + noise)
@@ -218,16 +223,7 @@ class Empirical(_Mixture):
 
     def diffuse(self, alpha, sigma) -> "GaussianMixture | Empirical":
         """The law of alpha x + sigma eps: isotropic Gaussians at alpha x_i, or points when sigma = 0."""
-        alpha, sigma = float(alpha), float(sigma)
+        alpha, sigma = _channel(alpha, sigma)
         if sigma == 0:
             return Empirical(alpha * self.points, self.weights)
         return GaussianMixture(self.weights, alpha * self.points, torch.full_like(self.weights, sigma**2))
-
-
-def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """|x_i - y_j|^2, shape (n, m): by differences in low dimension, by one matrix product otherwise."""
-    if x.shape[1] <= 8:
-        return (x[:, None, :] - y).square().sum(-1)
-    centre = y.mean(0)
-    x, y = x - centre, y - centre
-    return (x.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * x @ y.T).clamp_min(0)
