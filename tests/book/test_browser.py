@@ -29,6 +29,14 @@ PICTURE = """live => [...live.querySelectorAll("canvas")].map(canvas => canvas.t
     + [...live.querySelectorAll("svg")].map(svg => svg.outerHTML).join()"""
 
 
+TOO_WIDE = """() => {
+    const scrolls = node => node && (["auto", "scroll"].includes(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+    return [document.documentElement, ...document.querySelectorAll("article *")]
+        .filter(node => node.getBoundingClientRect().right > innerWidth + 1 && !node.closest("mjx-container, svg") && !scrolls(node.parentElement))
+        .slice(0, 5).map(node => node.outerHTML.slice(0, 120));
+}"""
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
@@ -199,8 +207,7 @@ def open_the_folds(page):
 def fit_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 800})
     page.wait_for_timeout(150)
-    wide = page.evaluate("""() => document.documentElement.scrollWidth > innerWidth && [...document.querySelectorAll("article *")]
-        .filter(node => node.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map(node => node.outerHTML.slice(0, 120))""")
+    wide = page.evaluate(TOO_WIDE)
     assert not wide, f"wider than a phone: {wide}"
 
 
