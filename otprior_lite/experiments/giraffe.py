@@ -66,3 +66,12 @@ def runs(
             tails, distance = metrics.tail_coverage(end, fresh), metrics.sliced_w2(end, fresh)
             results.append(Run(prior.name, channel.T, float(channel.alpha(channel.T)), start, end, tails, distance))
     return results
+
+
+def pair(n: int = 2500, length: int = 50, steps: int = 25, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """n samples from N(0, I) and n from p_T, by the same exact score and the same solver: the book's cover."""
+    target, generator = targets.toy("giraffe"), torch.Generator().manual_seed(seed)
+    channel = schedules.ddpm_linear(length)
+    denoiser = ExactDenoiser(target, channel)
+    starts = priors.Standard(channel, 2, torch.float64), priors.Oracle(target, channel, channel.T)
+    return tuple(reverse(start, denoiser, channel, channel.T, n, generator, steps=steps, method="dpmpp2m")[1] for start in starts)

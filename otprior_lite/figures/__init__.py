@@ -11,6 +11,7 @@ from ..errors import known
 
 # name: (module here and in experiments, drawing function, experiment)
 _FIGURES = {
+    "cover": ("giraffe", "pair", "pair"),
     "giraffe": ("giraffe", "samples", "runs"),
     "giraffe_errors": ("giraffe", "errors", "runs"),
     "log_snr": ("noise", "log_snr", "curves"),

@@ -50,3 +50,18 @@ def errors(theme: str, results: list[Run]):
         axis.set_ylim(0.6 * min(run.distance.value for run in results), None)
         figure.legend(loc="outside upper center", ncols=3, fontsize=9)
         return figure
+
+
+def pair(theme: str, results):
+    """Two sets of samples side by side: from N(0, I) and from p_T."""
+    lost, kept = results
+    colour = palette(theme)
+    with canvas(theme, 6.4, 4.9) as figure:
+        axes = figure.subplots(1, 2, sharex=True, sharey=True)
+        panels = ((lost, "standard", "start: $N(0, I)$"), (kept, "oracle", "start: $p_T$"))
+        for axis, (points, name, title) in zip(axes, panels):
+            axis.plot(*points.T.cpu().numpy(), ".", ms=2.6, alpha=0.8, mew=0, color=colour.of_prior(name), rasterized=True)
+            axis.set(xlim=(-3.4, 3.4), ylim=(-4.9, 5.4), aspect="equal", xticks=[], yticks=[])
+            axis.set_title(title, fontsize=11)
+            axis.spines[:].set_visible(False)
+        return figure

@@ -38,7 +38,7 @@ class Palette:
             "moment-matched": self.blue,
             "semi-discrete": self.green,
             "data-initialised": self.purple,
-            "oracle": self.muted,
+            "oracle": self.ink,
         }
         return colours[known(name, tuple(colours), "name")]
 
