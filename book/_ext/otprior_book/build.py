@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 
 from . import ROOT
-from .offline import TIMINGS
+from .offline import FAILURE, TIMINGS
 from .verify import problems, toc_pages
 
 
@@ -22,7 +22,7 @@ def main(root=ROOT):
     with _alone(build):
         status = sphinx(root)
         if status:
-            print(f"\nThe book was not built: jupyter-book ended with {status}; the first WARNING or ERROR above says why.")
+            print(_why(build / FAILURE, status))
             return status
         found = problems(build / "html", toc_pages(root / "book"))
     for problem in found:
@@ -47,6 +47,13 @@ def sphinx(root, **options):
         "MPLBACKEND": "agg",
     }
     return subprocess.run(command, cwd=root, env=environment, **options).returncode
+
+
+def _why(failure, status):
+    """The cell that failed, as the last build left it; otherwise where to look."""
+    if failure.is_file():
+        return f"\n{failure.read_text(encoding='utf-8')}\nThe book was not built: the cell above failed."
+    return f"\nThe book was not built: jupyter-book ended with {status}; the first WARNING or ERROR above says why."
 
 
 def _ipython(folder):

@@ -17,7 +17,8 @@ from .fingerprint import cache_path
 from .render import PLOTLY_ASSETS, WIDGET_ASSETS
 
 MATHJAX = "vendor/mathjax.js"
-TIMINGS = "timings.json"
+TIMINGS, FAILURE = "timings.json", "failure.txt"
+"""What a build leaves in `_build` for `otprior_book.build` to print."""
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -27,7 +28,7 @@ def setup(app):
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _copy_vendor)
     app.connect("html-page-context", _load_what_the_page_uses, priority=900)
-    app.connect("build-finished", _write_timings)
+    app.connect("build-finished", _write_report)
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it for sphinx_comments, which is not loaded
     quiz.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -84,9 +85,14 @@ def _scoped_headers(body):
     return re.sub(r'<th class="([^"]*\bstub\b)', r'<th scope="row" class="\1', body)
 
 
-def _write_timings(app, exception):
-    """Seconds that each page's cells took when they last ran."""
-    if exception is None and hasattr(app.env, "nb_metadata"):
+def _write_report(app, exception):
+    """Seconds that each page's cells took when they last ran; or which cell failed, and how."""
+    folder = Path(app.outdir).parent
+    (folder / FAILURE).unlink(missing_ok=True)
+    if exception is not None:
+        text = re.sub(r"\x1b\[[\d;]*m", "", f"{exception}\n\n{exception.__cause__ or ''}")
+        (folder / FAILURE).write_text(text, encoding="utf-8")
+    elif hasattr(app.env, "nb_metadata"):
         runs = {page: data["exec_data"] for page, data in app.env.nb_metadata.items() if data.get("exec_data")}
         seconds = {page: run["runtime"] for page, run in sorted(runs.items())}
-        (Path(app.outdir).parent / TIMINGS).write_text(json.dumps(seconds, indent=1))
+        (folder / TIMINGS).write_text(json.dumps(seconds, indent=1))
