@@ -46,7 +46,7 @@ def fitted_priors(points, schedule, target, generator) -> list:
 
 
 def runs(
-    lengths: tuple[int, ...] = (50, 100, 250, 1000), n: int = 1500, training: int = 1000, steps: int = 25, seed: int = 0,
+    lengths: tuple[int, ...] = (50, 100, 250, 1000), n: int = 1200, training: int = 1000, steps: int = 20, seed: int = 0,
     schedule: Callable = schedules.ddpm_linear,
 ) -> list[Run]:  # fmt: skip
     """The same exact score of the giraffe from every prior, for forward processes of several lengths.
