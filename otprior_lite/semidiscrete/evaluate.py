@@ -16,7 +16,7 @@ import torch
 
 from ..estimate import Estimate
 from .fit import MassError
-from .sampling import BASE, draw_counts, rows_per_block
+from .sampling import Sampler
 
 UPPER = 1.96  # half-width of the interval in standard errors
 GROUPS = 64  # groups of blocks whose pairs form the U-statistic
@@ -33,17 +33,17 @@ class Evaluation:
     samples: int
 
 
-def evaluate(points, heights, weights, blocks: int, shifts: int, generator) -> Evaluation:
-    """Evaluate heights (N,) for centred points (N, d) on at least `blocks` * 64 base draws.
+def evaluate(sampler: Sampler, heights, weights, blocks: int, generator) -> Evaluation:
+    """Evaluate heights (N,) on at least `blocks` fresh blocks of the sampler.
 
     chi2's standard error follows Hoeffding's decomposition of a U-statistic.
     """
     groups = min(GROUPS, max(blocks, 4))
     per_group = -(-blocks // groups)
-    parts = [draw_counts(points, heights, per_group, shifts, generator) for _ in range(groups)]
+    parts = [sampler.counts(heights, per_group, generator) for _ in range(groups)]
     counts, tops = torch.stack([c for c, _ in parts]), torch.cat([t for _, t in parts])
-    error = mass_error(counts / (per_group * rows_per_block(shifts)), weights, per_group * rows_per_block(shifts))
-    return Evaluation(error, tops, counts.sum(0), groups * per_group * BASE)
+    rows = per_group * sampler.rows
+    return Evaluation(mass_error(counts / rows, weights, rows), tops, counts.sum(0), groups * per_group * sampler.base)
 
 
 def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassError:
@@ -76,6 +76,6 @@ def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassEr
 def dual_cost(problem, heights, tops: torch.Tensor) -> Estimate:
     """W2^2 = d + sum_j b_j (|y_j|^2 + 2 h_j) - 2 E u from independent block means of u = max score."""
     atoms = problem.points.double()
-    fixed = atoms.shape[1] + float((problem.weights * (atoms.square().sum(1) + 2 * heights.to(atoms))).sum())
+    fixed = atoms.shape[1] + float((problem.weights * (atoms.square().sum(1) + 2 * heights.to(problem.weights))).sum())
     error = 2 * float(tops.std()) / math.sqrt(len(tops)) if len(tops) > 1 else math.inf
-    return Estimate(fixed - 2 * float(tops.mean()), error, len(tops) * BASE, error)
+    return Estimate(fixed - 2 * float(tops.mean()), error, len(tops), error)

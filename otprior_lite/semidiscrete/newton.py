@@ -2,100 +2,116 @@
 
 A start whose masses are off by chi2 is worth n0 = N / chi2 samples: so many draws would have estimated it. Treat
 it as such, and let every new block of counts move the heights by its share of all samples seen so far, in units
-of the mean-field Newton diagonal D. Nothing is averaged and no rate is tuned. If the start is bad or the error
-does not fall as it should, steps of size t^{-1/2} with averaging take over until it does.
+of the mean-field Newton diagonal D. Nothing is averaged and no rate is tuned. Where the start is bad, or the
+error does not fall as it should, `averaging` takes over.
 
     h_j <- h_j - D_j (freq_j - b_j) n / (n0 + n_total),   D_j = |y_j| / phi(q_j).
 
 Chapter 7 teaches this module.
 """
 
-import torch
+import math
 
-from .evaluate import evaluate
+from .averaging import average_step, begin_averaging
+from .evaluate import Evaluation, evaluate
 from .fit import Check
 from .plan import check_size
-from .sampling import BASE, draw_counts, rows_per_block
 from .start import mean_field
 from .state import State
 
-BAD = 3.0  # a pilot chi2 above this means: the start tells nothing
+BAD = 2.0  # a chi2 above this says: the start tells nothing
+STALLED = 4.0  # an error that many times above the model's says: 1/t steps are too short
 CAP = 0.5  # largest fraction of a Newton step
 
 
 def newton_steps(task, state: State):
-    """Yield states until a check passes or samples run out. `task` is a `solve.Task`, `state` a State."""
-    N = len(task.weights)
+    """Yield states until a check on a fresh sample passes or `task.max_samples` base draws are used.
+
+    numbers: rows, effective rows of a block; prior, n0; seen, effective rows since; goal, rows at the next check;
+    averaging, 1 while the fallback runs, 2 when it runs to the end.
+    """
     _, scale = mean_field(task.points, task.weights)
-    check_rows, aim = check_size(N, task.tolerance)
     if not state.numbers:
-        state = _anchor(task, state, max(4, int(4 * N / _gain(task.shifts) / BASE) + 1), scale)
+        state = _pilot(task, state, scale)
         yield state
-    while True:
+    while state.samples < task.max_samples:
         numbers = state.numbers
-        if numbers["seen"] + numbers["prior"] >= numbers["goal"]:
-            blocks = max(4, round(check_rows / numbers["rows"]))
-            state = _check(task, state, blocks, aim, scale)
+        if numbers["prior"] + numbers["seen"] >= numbers["goal"]:
+            state = _check(task, state, scale)
             yield state
             if state.history[-1].error.interval[1] <= task.tolerance:
                 return
-            continue
-        if state.samples >= task.max_samples:
-            return
-        state = (_averaged_step if numbers["averaging"] else _step)(task, state, scale)
-        yield state
+        else:
+            state = average_step(task, state, scale) if numbers["averaging"] else _step(task, state, scale)
+            yield state
 
 
-def _gain(shifts: int) -> float:
-    """Rough effective rows per base draw, before the pilot has measured it."""
-    return (1 + 2 * shifts) ** 0.6
+def _pilot(task, state: State, scale) -> State:
+    """Measure the start on 4 N rows and decide how to go on."""
+    blocks = max(8, round(4 * len(task.weights) / task.sampler.rows * (1 + 0.5 * task.sampler.shifts)))
+    seen = evaluate(task.sampler, state.heights, task.weights, blocks, task.generator)
+    blocks = seen.samples / task.sampler.base
+    rows = (len(task.weights) - 1) / max(seen.error.chi2.floor, 1e-12) / blocks
+    rows = min(max(rows, 0.5 * task.sampler.base), float(task.sampler.rows))
+    state = state.evolve(samples=state.samples + seen.samples, position=task.generator.get_state())
+    return _go_on(task, state.evolve(numbers={"rows": rows, "averaging": 0.0}), seen, scale)
 
 
-def _anchor(task, state: State, blocks: int, scale) -> State:
-    """Measure the start, decide how many samples it is worth, and use the same counts as a first step."""
-    N, tolerance = len(task.weights), task.tolerance
-    seen = evaluate(task.points, state.heights.to(task.points), task.weights, blocks, task.shifts, task.generator)
-    chi2 = max(seen.error.chi2.value + seen.error.chi2.error, 1e-12)
-    rows = (N - 1) / max(seen.error.chi2.floor, 1e-12) / (seen.samples / BASE)  # effective rows of a block
-    rows = min(max(rows, BASE / 2), rows_per_block(task.shifts))
-    aim = check_size(N, tolerance)[1]
-    numbers = {"rows": rows, "prior": N / chi2, "seen": 0.0, "goal": 2 / torch.pi * N / aim**2, "averaging": float(chi2 > BAD)}
-    state = state.evolve(samples=state.samples + seen.samples, numbers=numbers, position=task.generator.get_state())
-    return _move(task, state, seen.counts, rows * seen.samples / BASE, scale)
+def _go_on(task, state: State, seen: Evaluation, scale) -> State:
+    """Anchor at heights whose error was just measured, or begin averaging if they are too bad."""
+    N, aim = len(task.weights), check_size(len(task.weights), task.tolerance)[1]
+    chi2 = max(seen.error.chi2.value, seen.error.chi2.error, 1e-9)
+    goal = 2 / math.pi * N / aim**2
+    if chi2 > BAD or state.numbers["averaging"] == 2:
+        return begin_averaging(task, state)
+    numbers = {**state.numbers, "averaging": 0.0, "prior": N / chi2, "seen": 0.0, "goal": goal}
+    rows = seen.samples / task.sampler.base * numbers["rows"]
+    return _move(task, state.evolve(numbers=numbers), seen.counts, rows, scale)
 
 
-def _move(task, state: State, counts, n: float, scale) -> State:
-    """One anchored step with counts (N,) worth n samples."""
-    numbers = dict(state.numbers)
-    rate = min(CAP, n / (numbers["prior"] + numbers["seen"] + n))
+def _move(task, state: State, counts, rows: float, scale) -> State:
+    """One anchored step with counts (N,) worth `rows` independent samples."""
+    numbers = {**state.numbers, "seen": state.numbers["seen"] + rows}
+    rate = min(CAP, rows / (numbers["prior"] + numbers["seen"]))
     heights = state.heights - rate * scale * (counts / counts.sum() - task.weights)
-    numbers["seen"] += n
     return state.evolve(heights=heights - heights.mean(), numbers=numbers)
 
 
 def _step(task, state: State, scale) -> State:
     """Draw about one per cent of the samples seen so far, at least one block, and move."""
-    numbers = state.numbers
-    blocks = max(1, int(0.01 * numbers["seen"] / numbers["rows"]))
-    counts, _ = draw_counts(task.points, state.heights.to(task.points), blocks, task.shifts, task.generator)
-    state = _move(task, state, counts, blocks * numbers["rows"], scale)
-    return state.evolve(step=state.step + 1, samples=state.samples + blocks * BASE, position=task.generator.get_state())
+    rows = state.numbers["rows"]
+    blocks = max(1, int(0.01 * state.numbers["seen"] / rows))
+    counts, _ = task.sampler.counts(state.heights, blocks, task.generator)
+    state = _move(task, state, counts, blocks * rows, scale)
+    samples = state.samples + blocks * task.sampler.base
+    return state.evolve(step=state.step + 1, samples=samples, position=task.generator.get_state())
 
 
-def _check(task, state: State, blocks: int, aim: float, scale) -> State:
-    """Evaluate on a fresh sample; if it fails, use its counts as a step and set the next goal."""
-    seen = evaluate(task.points, state.heights.to(task.points), task.weights, blocks, task.shifts, task.generator)
-    samples = state.samples + seen.samples
-    history = (*state.history, Check(state.step, samples, seen.error))
-    state = state.evolve(samples=samples, history=history, position=task.generator.get_state(), tensors=dict(state.tensors, tops=seen.tops))
+def _check(task, state: State, scale) -> State:
+    """Evaluate on a fresh sample. If it fails, its counts become a step and the next goal is set."""
+    N, numbers = len(task.weights), state.numbers
+    size, aim = check_size(N, task.tolerance)
+    if numbers["averaging"]:
+        state = state.evolve(heights=state.tensors["mean"])
+        probe = evaluate(task.sampler, state.heights, task.weights, max(8, round(4 * N / numbers["rows"])), task.generator)
+        state = state.evolve(samples=state.samples + probe.samples)
+    seen = probe if numbers["averaging"] and probe.error.interval[0] > task.tolerance else evaluate(
+        task.sampler, state.heights, task.weights, max(8, round(size / numbers["rows"])), task.generator
+    )  # fmt: skip
+    samples = state.samples + (0 if numbers["averaging"] and seen is probe else seen.samples)
+    state = state.evolve(
+        samples=samples, position=task.generator.get_state(), tensors={**state.tensors, "tops": seen.tops},
+        history=(*state.history, Check(state.step, samples, seen.error)),
+    )  # fmt: skip
     if seen.error.interval[1] <= task.tolerance:
         return state
-    numbers = dict(state.numbers)
     total = numbers["prior"] + numbers["seen"]
-    factor = max(1.15, min(4.0, (seen.error.l1.value / aim) ** 2))
-    state = state.evolve(numbers=dict(numbers, goal=total * factor))
-    return _move(task, state, seen.counts, seen.samples / BASE * numbers["rows"], scale)
-
-
-def _averaged_step(task, state: State, scale) -> State:
-    return _step(task, state, scale)
+    if numbers["averaging"]:
+        if numbers["averaging"] == 1 and seen.error.chi2.value + 2 * seen.error.chi2.error < BAD / 2:
+            return _go_on(task, state, seen, scale)
+        return state.evolve(numbers={**numbers, "goal": 1.5 * total}, heights=state.tensors["heights"])
+    if seen.error.chi2.value > STALLED * N / total:
+        return begin_averaging(task, state.evolve(numbers={**numbers, "averaging": 2.0}))
+    factor = min(4.0, max(1.15, (seen.error.l1.value / aim) ** 2))
+    state = state.evolve(numbers={**numbers, "goal": total * factor})
+    return _move(task, state, seen.counts, seen.samples / task.sampler.base * numbers["rows"], scale)

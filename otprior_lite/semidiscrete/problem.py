@@ -53,7 +53,7 @@ def pose(points, weights=None) -> Problem:
     merged = torch.zeros(len(first), dtype=torch.float64, device=points.device).index_add_(0, atom, weights)
     distinct = points if len(first) == len(points) else points[first]
     centre = _robust_centre(distinct.double())
-    return Problem(distinct, merged / merged.sum(), atom, centre, _frame(distinct, centre))
+    return Problem(distinct, merged / merged.sum(), atom, centre, _frame(distinct))
 
 
 def _merge(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,14 +79,13 @@ def _robust_centre(points: torch.Tensor) -> torch.Tensor:
     return centre
 
 
-def _frame(points: torch.Tensor, centre: torch.Tensor) -> torch.Tensor | None:
-    """An orthonormal basis (d, r) of the span of the atoms if r <= 2, else None; by greedy Gram-Schmidt."""
-    if points.shape[1] <= 2:
-        return None if points.shape[1] == 2 and _frame_of(points, centre, 1) is None else _frame_of(points, centre, 1)
-    return _frame_of(points, centre, 2)
+def _frame(points: torch.Tensor) -> torch.Tensor | None:
+    """An orthonormal basis (d, r) of the atoms' plane if r <= 2 and r < d, else None."""
+    return _frame_of(points, min(2, points.shape[1] - 1))
 
 
-def _frame_of(points: torch.Tensor, centre: torch.Tensor, most: int) -> torch.Tensor | None:
+def _frame_of(points: torch.Tensor, most: int) -> torch.Tensor | None:
+    """Greedy Gram-Schmidt of the differences; None if more than `most` directions remain."""
     rest = points.double() - points[0].double()
     scale = float(points.double().abs().max()) + float(rest.norm(dim=1).max())
     small = 50 * torch.finfo(points.dtype).eps * scale

@@ -2,10 +2,10 @@
 
 If x and x' are independent N(0, I) then so are (x + x')/sqrt 2 and (x - x')/sqrt 2. Scores are linear in x,
 so the scores of these new points are sums of rows already computed: one addition and one argmax instead of a
-matrix product. Each block of m base draws is compared with K shifted copies of itself; a block stays independent
+matrix product. Each block of base draws is compared with K shifted copies of itself; a block stays independent
 of every other block, and its counts are exact draws of the cell masses.
 
-    s(x +- x')/sqrt 2:   sqrt 2 s = (<x, y_j> + sqrt 2 h_j) +- <x', y_j>.
+    s((x +- x')/sqrt 2) = ((<x, y_j> + sqrt 2 h_j) +- <x', y_j>) / sqrt 2.
 
 Chapter 7 teaches this module.
 """
@@ -15,69 +15,64 @@ import torch.distributed as dist
 
 from ..randomness import normal
 
-BASE = 64  # base draws per block
 
+class Sampler:
+    """Draws Gaussian points and counts the cells they fall into, for fixed atoms (N, d).
 
-def default_recycling(d: int) -> int:
-    """K, the number of shifts: more where a matrix product costs more (d = 64: 8, d = 768: 16)."""
-    return 0 if d < 8 else 4 if d < 32 else 8 if d < 256 else 16
-
-
-def draw_counts(points, heights, blocks: int, shifts: int, generator, keep: bool = False):
-    """Cell counts of `blocks` blocks of 64 base draws and their recycled copies.
-
-    points (N, d), heights (N,). Returns counts (N,) float64 summed over blocks, or (blocks, N) if `keep`, and
-    per block the mean of u = max score, (blocks,). With torch.distributed every process draws the same stream,
-    scores its share of the blocks and all receive the sum, so the result does not depend on their number.
+    base: Gaussian draws per block; shifts: K, so that a block yields base * (1 + 2 K) rows of scores. With
+    torch.distributed every process draws the same stream and scores its share of the blocks, and all receive the
+    sum: the result does not depend on their number.
     """
-    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    N, d = points.shape
-    counts = torch.zeros((blocks if keep else 1, N), dtype=torch.float64, device=points.device)
-    tops = torch.zeros(blocks, dtype=torch.float64, device=points.device)
-    block = _Block(points, heights, shifts)
-    for i in range(blocks):
-        x = normal((BASE, d), generator, dtype=points.dtype, device=points.device)
-        if i % world == rank:
-            tops[i] = block.count(x, counts[i if keep else 0])
-    if world > 1:
-        dist.all_reduce(counts)
-        dist.all_reduce(tops)
-    return (counts if keep else counts[0]), tops
 
+    def __init__(self, points: torch.Tensor, shifts: int | None = None, base: int | None = None):
+        N, d = points.shape
+        self.points, self.columns = points, points.T.contiguous()
+        self.shifts = default_shifts(d) if shifts is None else shifts
+        self.base = (1024 if points.device.type == "cuda" else 64) if base is None else base
+        self.rows = self.base * (1 + 2 * self.shifts)
+        self._plain = points.new_empty((self.base + self.shifts, N))  # the first rows are repeated at the end
+        self._raised, self._sums = (points.new_empty((self.base, N)) for _ in range(2))
+        self._winners = torch.empty((1 + 2 * self.shifts, self.base), dtype=torch.long, device=points.device)
+        self._argmax = _argmax_into(self._sums)
 
-def rows_per_block(shifts: int) -> int:
-    """Rows of scores that one block yields: 64 base draws, and two for each shift of each."""
-    return BASE * (1 + 2 * shifts)
+    def counts(self, heights: torch.Tensor, blocks: int, generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Counts (N,) float64 of `blocks` blocks, and per block the mean of u = max score over its base draws."""
+        rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        heights = heights.to(self.points)
+        counts = torch.zeros(len(heights), dtype=torch.float64, device=heights.device)
+        tops = torch.zeros(blocks, dtype=torch.float64, device=heights.device)
+        for i in range(blocks):
+            x = normal((self.base, self.points.shape[1]), generator, dtype=heights.dtype, device=heights.device)
+            if i % world == rank:
+                tops[i] = self._count(x, heights, counts)
+        if world > 1:
+            dist.all_reduce(counts)
+            dist.all_reduce(tops)
+        return counts, tops
 
-
-class _Block:
-    """Buffers for one block of scores; `count` adds its winners to a row of counts and returns the mean of u."""
-
-    def __init__(self, points, heights, shifts):
-        self.columns, self.heights, self.shifts = points.T.contiguous(), heights, shifts
-        self.lifted = heights * 2**0.5
-        self.plain = points.new_empty((BASE + shifts, len(points)))  # the first `shifts` rows are repeated at the end
-        self.raised, self.sums = (points.new_empty((BASE, len(points))) for _ in range(2))
-        self.winners = torch.empty((1 + 2 * shifts, BASE), dtype=torch.long, device=points.device)
-        self.argmax = _argmax_into(self.sums)
-
-    def count(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        plain = self.plain[:BASE]
+    def _count(self, x, heights, counts):
+        """Add the winners of one block to `counts`; return the mean of u."""
+        plain = self._plain[: self.base]
         torch.mm(x, self.columns, out=plain)
-        torch.add(plain, self.heights, out=self.sums)
-        self.argmax(self.winners[0])
-        top = self.sums.gather(1, self.winners[0][:, None]).double().mean()
+        torch.add(plain, heights, out=self._sums)
+        self._argmax(self._winners[0])
+        top = self._sums.gather(1, self._winners[0][:, None]).double().mean()
         if self.shifts:
-            torch.add(plain, self.lifted, out=self.raised)
-            self.plain[BASE:] = plain[: self.shifts]
+            torch.add(plain, heights * 2**0.5, out=self._raised)
+            self._plain[self.base :] = plain[: self.shifts]
         for k in range(1, self.shifts + 1):
-            other = self.plain[k : k + BASE]
-            torch.add(self.raised, other, out=self.sums)
-            self.argmax(self.winners[2 * k - 1])
-            torch.sub(self.raised, other, out=self.sums)
-            self.argmax(self.winners[2 * k])
-        counts += torch.bincount(self.winners.view(-1), minlength=len(counts))
+            other = self._plain[k : k + self.base]
+            torch.add(self._raised, other, out=self._sums)
+            self._argmax(self._winners[2 * k - 1])
+            torch.sub(self._raised, other, out=self._sums)
+            self._argmax(self._winners[2 * k])
+        counts += torch.bincount(self._winners.view(-1), minlength=len(counts))
         return top
+
+
+def default_shifts(d: int) -> int:
+    """K: more where a matrix product costs more than a sum, none in a few dimensions where rows repeat cells."""
+    return 1 if d < 16 else 4 if d < 256 else 8
 
 
 def _argmax_into(scores: torch.Tensor):

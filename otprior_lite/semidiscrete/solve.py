@@ -1,6 +1,6 @@
 """One call for any points: check, choose a method, solve, and report on a fresh sample.
 
-d = 1 and d = 2 have exact solvers; more dimensions need samples. The solver minimises the convex function
+One and two dimensions have exact solvers; more need samples. Every solver minimises the convex function
 
     F(h) = E max_j (<z, y_j> + h_j) - sum_j b_j h_j,    dF/dh_j = w_j(h) - b_j,
 
@@ -8,6 +8,7 @@ whose gradient is the error of the cell masses: at the minimum each cell weighs 
 is that error's L1 norm, sum_j |w_j - b_j|. Chapter 7 teaches this module.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,28 +16,33 @@ import torch
 from ..errors import count, expect, known, real_tensor
 from ..randomness import check_generator
 from .brenier import BrenierMap
-from .evaluate import dual_cost
-from .fit import Fit
+from .evaluate import dual_cost, evaluate
+from .exact import exact_fit, exact_steps
+from .fit import Check, Fit
 from .newton import newton_steps
-from .plan import iid_floor
+from .plan import check_size, iid_floor
 from .problem import Problem, pose
-from .sampling import default_recycling
+from .sampling import Sampler
 from .start import mean_field
 from .state import State
 
-METHODS = ("auto", "newton")
+METHODS = ("auto", "exact", "newton")
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A sampled problem: centred points (N, d) in the scores' dtype, weights (N,) float64, and the rules."""
+    """A sampled problem: a Sampler of the centred atoms, weights (N,) float64, and the rules of the solve."""
 
-    points: torch.Tensor
+    sampler: Sampler
     weights: torch.Tensor
     tolerance: float
     max_samples: int
-    shifts: int
     generator: torch.Generator
+
+    @property
+    def points(self) -> torch.Tensor:
+        """The centred atoms (N, d) in the dtype of the scores."""
+        return self.sampler.points
 
 
 def solve(points, weights=None, *, strict: bool = False, **options) -> Fit:
@@ -55,60 +61,111 @@ def solve_steps(
     points, weights=None, *, tolerance: float = 0.05, generator: torch.Generator, method: str = "auto", device=None,
     dtype: torch.dtype = torch.float32, max_samples: int | None = None, warm_start=None, resume: State | None = None,
 ):  # fmt: skip
-    """Yield the states of a solve; the last one's `fit` is the result. Arguments are checked before the first.
+    """Iterate over the states of a solve; the last one's `fit` is the result. Arguments are checked at once.
 
     points (n, d); weights (n,), default uniform. tolerance: L1 error of the cell masses. generator: of the
-    samples. device: default that of points; "auto" takes a GPU if there is one. dtype: of the scores. max_samples:
-    base draws after which the solver gives up, default 20 times the noise floor S = 2 N / (pi tolerance^2).
-    warm_start: heights (n,) or (N,). resume: a State of an interrupted solve of the same problem.
+    samples; the exact methods draw none. method: "auto" is "exact" where the atoms lie on a line or in a plane,
+    else "newton". device: default that of points; "auto" takes a GPU if there is one. dtype: of the scores.
+    max_samples: base draws after which the solver gives up, default 20 times the noise floor
+    S = 2 N / (pi tolerance^2). warm_start: heights, one for each point. resume: a State of an interrupted solve
+    of the same problem; the generator is set to its position.
     """
     check_generator(generator)
     known(method, METHODS, "method")
-    expect(tolerance > 0, "tolerance", "a positive number", tolerance)
+    finite = isinstance(tolerance, (int, float)) and 0 < tolerance < 2
+    expect(finite, "tolerance", "a number in (0, 2), the range of sum |mass - weight|", tolerance)
+    expect(dtype in (torch.float32, torch.float64), "dtype", "torch.float32 or torch.float64", dtype)
+    max_samples = None if max_samples is None else count(max_samples, "max_samples")
     problem = pose(points, weights)
-    device = _device(device, problem.points)
-    N = len(problem.weights)
-    budget = int(20 * iid_floor(N, tolerance)) + 100 * N if max_samples is None else count(max_samples, "max_samples")
-    atoms = problem.centred(dtype, device)
-    task = Task(atoms, problem.weights.to(device), tolerance, budget, default_recycling(atoms.shape[1]), generator)
-    return _run(problem, task, _first_state(problem, task, warm_start, resume))
-
-
-def _device(device, points: torch.Tensor) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return points.device if device is None else torch.device(device)
-
-
-def _first_state(problem: Problem, task: Task, warm_start, resume) -> State:
-    N = len(task.weights)
+    if method == "auto":
+        method = "exact" if problem.rank <= 2 else "newton"
+    expect(method != "exact" or problem.rank <= 2, "method", "another than 'exact' for atoms that span more than a plane", method)
+    start = _warm(problem, warm_start)
     if resume is not None:
-        expect(resume.heights.shape == (N,), "resume", f"the state of a problem of {N} atoms", f"{len(resume.heights)} atoms")
-        task.generator.set_state(resume.position)
-        return resume
+        _check_resume(problem, method, resume)
+    if method == "exact":
+        return _run_exact(problem, tolerance, start, resume)
+    task = _task(problem, tolerance, generator, device, dtype, max_samples)
+    return _run(problem, task, method, start, resume)
+
+
+def _task(problem, tolerance, generator, device, dtype, max_samples) -> Task:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = problem.points.device if device is None else torch.device(device)
+    N = len(problem.weights)
+    budget = math.ceil(20 * iid_floor(N, tolerance)) + 100 * N if max_samples is None else max_samples
+    sampler = Sampler(problem.centred(dtype, device))
+    return Task(sampler, problem.weights.to(device), tolerance, budget, generator)
+
+
+def _warm(problem: Problem, warm_start) -> torch.Tensor | None:
+    """Heights (N,) of the merged atoms from those of the given points (n,) or of the merged ones."""
     if warm_start is None:
-        heights = mean_field(task.points, task.weights)[0]
+        return None
+    heights, N, n = real_tensor(warm_start, "warm_start").to(problem.weights), len(problem.weights), len(problem.atom)
+    expect(heights.shape in ((N,), (n,)), "warm_start", f"shape ({n},), a height for each point", f"shape {tuple(heights.shape)}")
+    if len(heights) != N:
+        merged = torch.full((N,), -math.inf, dtype=heights.dtype, device=heights.device)
+        heights = merged.scatter_reduce(0, problem.atom, heights, "amax")
+    return heights - heights.mean()
+
+
+def _check_resume(problem: Problem, method: str, resume: State) -> None:
+    N = len(problem.weights)
+    expect(isinstance(resume, State), "resume", "a State", type(resume).__name__)
+    expect(resume.heights.shape == (N,), "resume", f"a state of {N} atoms", f"{len(resume.heights)} atoms")
+    expect(resume.method == method, "resume", f"a state of method {method!r}", repr(resume.method))
+
+
+def _run_exact(problem: Problem, tolerance: float, start, resume):
+    state = resume or State("exact", torch.zeros_like(problem.weights) if start is None else start, torch.empty(0, dtype=torch.uint8))
+    for state in exact_steps(problem, state, warm=start is not None or resume is not None):
+        yield state
+    yield replace(state, fit=exact_fit(problem, state, tolerance))
+
+
+def _run(problem: Problem, task: Task, method: str, start, resume):
+    if resume is None:
+        heights = mean_field(task.points, task.weights)[0] if start is None else start.to(task.weights)
+        state = State(method, heights, task.generator.get_state())
     else:
-        heights = real_tensor(warm_start, "warm_start").to(task.weights)
-        expect(heights.shape in ((N,), problem.atom.shape), "warm_start", f"shape ({N},)", f"shape {tuple(heights.shape)}")
-        if len(heights) != N:
-            heights = heights.new_zeros(N).index_copy(0, problem.atom.to(heights.device), heights)
-    return State("newton", heights - heights.mean(), task.generator.get_state())
-
-
-def _run(problem: Problem, task: Task, state: State):
+        task.generator.set_state(resume.position)
+        device = task.weights.device
+        state = resume.evolve(heights=resume.heights.to(device), tensors={k: v.to(device) for k, v in resume.tensors.items()})
     for state in newton_steps(task, state):
         yield state
-    yield replace(state, fit=_fit(problem, task, state))
+    yield from _conclude(problem, task, state)
+
+
+def _conclude(problem: Problem, task: Task, state: State):
+    """The last state: the fit, evaluated on a fresh sample unless the last thing done was such a check."""
+    checked = state.history and state.history[-1].error.interval[1] <= task.tolerance
+    if not checked:
+        heights = state.tensors.get("mean", state.heights) if state.numbers.get("averaging") else state.heights
+        rows = state.numbers.get("rows", task.sampler.rows)
+        blocks = max(8, round(check_size(len(task.weights), task.tolerance)[0] / rows))
+        seen = evaluate(task.sampler, heights, task.weights, blocks, task.generator)
+        samples = state.samples + seen.samples
+        state = state.evolve(
+            heights=heights, samples=samples, history=(*state.history, Check(state.step, samples, seen.error)),
+            tensors={**state.tensors, "tops": seen.tops}, position=task.generator.get_state(),
+        )  # fmt: skip
+    yield state.evolve(fit=_fit(problem, task, state))
 
 
 def _fit(problem: Problem, task: Task, state: State) -> Fit:
-    last = state.history[-1].error
-    converged = last.interval[1] <= task.tolerance
-    reason = "the error of a fresh sample is below the tolerance" if converged else "max_samples reached"
-    heights = state.heights.to(problem.points)
+    error = state.history[-1].error
+    converged = error.interval[1] <= task.tolerance
+    reason = (
+        f"L1 error {error.l1.value:.3g} (95 % below {error.interval[1]:.3g}) on {error.n} fresh rows, tolerance {task.tolerance:g}"
+        if converged
+        else f"max_samples = {task.max_samples} used with L1 error {error.l1.value:.3g} (95 % interval {error.interval[0]:.3g} "
+        f"to {error.interval[1]:.3g}), tolerance {task.tolerance:g}"
+    )
+    heights = (state.heights - state.heights.mean()).to(problem.points)
     return Fit(
-        BrenierMap(problem.points, heights), problem.weights, problem.atom, converged, reason, last,
-        dual_cost(problem, heights.double(), state.tensors["tops"].to(problem.points.device)), state.step, state.samples,
+        BrenierMap(problem.points, heights), problem.weights, problem.atom, converged, reason, error,
+        dual_cost(problem, state.heights, state.tensors["tops"].to(problem.weights)), state.step, state.samples,
         state.method, task.tolerance, state.history,
     )  # fmt: skip
