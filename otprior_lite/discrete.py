@@ -6,7 +6,6 @@ import torch
 from .linalg import squared_distances
 
 
-
 def exact_plan(x: torch.Tensor, y: torch.Tensor, a=None, b=None) -> tuple[np.ndarray, float]:
     """The optimal coupling (n, m) of weighted points for the cost |x - y|^2, and its cost."""
     import ot

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 
 from .discrete import assignment_cost
-from .errors import count
+from .errors import count, expect
 from .estimate import Estimate
 from .forward import marginal
 from .linalg import power
 from .randomness import normal, seeded
 from .schedules import Schedule
-from .targets import GaussianMixture, normal_to
+from .targets import Empirical, GaussianMixture, normal_to
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,14 @@ def kl_bound(target, schedule: Schedule, t) -> float:
     1/2 [alpha^2 E|x_0|^2 / s^2 + d (r - 1 - log r)] with r = sigma^2 / s^2.
     """
     alpha, sigma, s, _, _ = _moments(target, schedule, t)
+    _check_reference(s, t)
     r = (sigma / s) ** 2
     excess = r - 1 - math.log(r) if r > 0 else math.inf
     return 0.5 * ((alpha / s) ** 2 * _second_moment(target) + target.d * excess)
+
+
+def _check_reference(s: float, t) -> None:
+    expect(s > 0, "t", "a time at which the reference N(0, s^2 I) has a density", f"{t}, where s = 0")
 
 
 def kl(target, schedule: Schedule, t, *, n: int = 100_000, generator: torch.Generator | None = None) -> Estimate:
@@ -89,6 +94,9 @@ def kl(target, schedule: Schedule, t, *, n: int = 100_000, generator: torch.Gene
     The default generator has a fixed seed, so the estimate is deterministic.
     """
     p, s = marginal(target, schedule, t), float(schedule.reference_std(t))
+    _check_reference(s, t)
+    if isinstance(p, Empirical):
+        return Estimate(math.inf, 0.0, 0, 0.0)
     if p.d == 1:
         return Estimate(_kl_by_quadrature(p, s), 0.0, 0, 0.0)
     x = p.sample(count(n, at_least=2), generator or seeded())
@@ -142,10 +150,21 @@ def prior_gap(target, schedule: Schedule, t=None, *, n: int = 1000, generator: t
 
 
 def _w2_one_dimensional(p: GaussianMixture, s: float) -> float:
-    """sqrt(int (T(z) - s z)^2 phi(z) dz) with the increasing map T, by the trapezoid rule."""
+    """sqrt(int (T(z) - s z)^2 phi(z) dz) with the increasing map T, by the trapezoid rule; exact for points."""
+    if isinstance(p, Empirical):
+        return _w2_to_points(p.to(torch.float64), s)
     z = torch.linspace(-10, 10, 8001, dtype=torch.float64, device=p.means.device)
     density = (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
     return float(torch.trapezoid((normal_to(p.to(torch.float64), z) - s * z).square() * density, z).sqrt())
+
+
+def _w2_to_points(p: Empirical, s: float) -> float:
+    """T is constant between the normal quantiles q_i of the running weights: E[z T(z)] = sum x_i (phi(q_{i-1}) - phi(q_i))."""
+    x, order = p.points[:, 0].sort()
+    q = torch.special.ndtri(p.weights[order].cumsum(0)[:-1].clamp(0, 1))
+    density = torch.nn.functional.pad((-q.square() / 2).exp() / math.sqrt(2 * math.pi), (1, 1))
+    correlation = (x * (density[:-1] - density[1:])).sum()
+    return math.sqrt(max(0.0, float(s**2 + p.weights[order] @ x.square() - 2 * s * correlation)))
 
 
 def _matched_excess(p, s: float, n: int, generator, repeats: int = 3):
