@@ -21,13 +21,13 @@ def log_snr(theme: str, results: list[SnrCurve]):
     left = [curve for curve in results if curve.label in _LEFT]
     right = [curve for curve in results if curve.label not in _LEFT]
     colours = palette(theme).cycle
-    with canvas(theme, 7, 4.6) as figure:
+    with canvas(theme, 7, 4.9) as figure:
         for axes, group in zip(figure.subplots(1, 2, sharey=True), (left, right)):
             for curve, colour, dash in zip(group, colours, _DASHES):
                 _draw_curve(axes, curve, colour, dash)
             axes.set(xlabel="$t/T$", xlim=(0, 1.03), ylim=(_FLOOR - 1, 13))
             axes.axhline(0, color=palette(theme).grid, zorder=0)
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, handlelength=2.6)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, handlelength=2.6)
         figure.axes[0].set_ylabel("log-SNR  $\\lambda_t$")
     return figure
 
@@ -43,23 +43,23 @@ def _draw_curve(axes, curve: SnrCurve, colour, dash) -> None:
 def zero_snr(theme: str, results: Rescaling):
     """Left: log-SNR before and after the rescaling. Right: how much an error of the network grows."""
     colour, steps = palette(theme), results.step
-    with canvas(theme, 7, 3.3) as figure:
+    with canvas(theme, 7, 3.5) as figure:
         left, right = figure.subplots(1, 2)
         left.axhspan(-18, float(results.log_snr[-1]), color=colour.grid, alpha=0.6, linewidth=0)
         left.plot(steps, results.log_snr, color=colour.vermillion, label="published")
         left.plot(steps, results.log_snr_rescaled, color=colour.blue, linestyle="--", label="rescaled")
         left.plot(steps[-1:], results.log_snr[-1:], "o", color=colour.vermillion)
         left.plot(steps[-1:], [-17.5], "v", color=colour.blue, clip_on=False)
-        left.text(20, -11.5, "SNR never seen\nin training", color=colour.ink, fontsize=9, va="center")
+        left.text(30, -11.5, "SNR never seen\nin training", color=colour.ink, fontsize=10, va="center")
         left.set(xlabel="step", ylabel="log-SNR  $\\lambda_t$", ylim=(-18, 8), xlim=(0, 1020))
-        left.legend(loc="upper right", fontsize=9)
+        left.legend(loc="upper right", fontsize=10)
 
         right.plot(steps, results.amplify_noise, color=colour.vermillion, label="noise, published")
         right.plot(steps[:-1], results.amplify_noise_rescaled[:-1], color=colour.blue, linestyle="--", label="noise, rescaled")
         right.plot(steps, results.amplify_velocity_rescaled, color=colour.green, linestyle="-.", label="velocity, rescaled")
         right.plot(steps[-1:], [3000], "^", color=colour.blue, clip_on=False)
         right.set(xlabel="step", ylabel="error of $\\hat x_0$ per unit error", yscale="log", ylim=(0.02, 3000), xlim=(0, 1020))
-        right.legend(loc="upper left", fontsize=9)
+        right.legend(loc="upper left", fontsize=10, handlelength=1.8)
     return figure
 
 
@@ -74,6 +74,6 @@ def passage(theme: str, results: Passage):
             axes.plot(results.x, results.prior, color=colour.vermillion, linestyle="--", label="prior")
             axes.set(xlabel="$x$", yticks=[], ylim=(0, None))
             axes.set_title("$t = 0$" if share == 0 else "$t = T$" if share == 1 else f"$t = {share:g}\\,T$")
-        panels[-1].legend(fontsize=9, loc="upper left", handlelength=1.2, borderaxespad=0)
+        panels[-1].legend(fontsize=10, loc="upper left", handlelength=1.2, borderaxespad=0)
         panels[0].set_ylabel("density")
     return figure
