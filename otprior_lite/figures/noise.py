@@ -6,7 +6,7 @@ from ..experiments.noise import Passage, Rescaling, SnrCurve
 from .style import canvas, palette
 
 _LEFT = ("OU, T = 3", "VP", "sub-VP", "DDPM linear", "Stable Diffusion")
-_FLOOR = -23.0
+_FLOOR = -27.0  # where an end at minus infinity is drawn
 _DASHES = ("-", "--", "-.", (0, (1, 1.2)), (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)))
 
 
@@ -23,8 +23,10 @@ def log_snr(theme: str, results: list[SnrCurve]):
     colours = palette(theme).cycle
     with canvas(theme, 7, 4.9) as figure:
         for axes, group in zip(figure.subplots(1, 2, sharey=True), (left, right)):
+            infinite = [curve.label for curve in group if not math.isfinite(curve.log_snr_T)]
             for curve, colour, dash in zip(group, colours, _DASHES):
-                _draw_curve(axes, curve, colour, dash)
+                height = 1.7 * infinite.index(curve.label) if curve.label in infinite else 0.0
+                _draw_curve(axes, curve, colour, dash, _FLOOR + height)
             axes.set(xlabel="$t/T$", xlim=(0, 1.03), ylim=(_FLOOR - 1, 13))
             axes.axhline(0, color=palette(theme).grid, zorder=0)
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, handlelength=2.6)
@@ -32,11 +34,11 @@ def log_snr(theme: str, results: list[SnrCurve]):
     return figure
 
 
-def _draw_curve(axes, curve: SnrCurve, colour, dash) -> None:
+def _draw_curve(axes, curve: SnrCurve, colour, dash, floor: float) -> None:
     finite = math.isfinite(curve.log_snr_T)
     label = f"{curve.label}: {_number(curve.log_snr_T)}"
     axes.plot(curve.fraction, curve.log_snr, color=colour, linestyle=dash, linewidth=1.8, label=label)
-    end, marker = (curve.log_snr_T, "o") if finite else (_FLOOR, "v")
+    end, marker = (curve.log_snr_T, "o") if finite else (floor, "v")
     axes.plot([1.0], [end], marker, color=colour, markersize=6, clip_on=False)
 
 
