@@ -31,13 +31,16 @@ def book_html():
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium or Chrome of the system; OTPRIOR_BROWSER names another."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the extra 'test' has playwright")
+    without = pytest.fail if os.environ.get("OTPRIOR_REQUIRE_BROWSER") == "1" else pytest.skip
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        without("no playwright: install the extra 'test'")
     candidates = (os.environ.get("OTPRIOR_BROWSER"), *BROWSERS)
     executable = next(filter(None, (shutil.which(name) for name in candidates if name)), None)
     if executable is None:
-        without = pytest.fail if os.environ.get("OTPRIOR_REQUIRE_BROWSER") == "1" else pytest.skip
         without("no browser: install Chromium (Debian: apt-get install chromium) or set OTPRIOR_BROWSER to Chrome's path")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield browser
         browser.close()

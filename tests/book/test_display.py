@@ -15,7 +15,7 @@ from otprior_book import ROOT, display, quiz, show, show_plotly, table, theme, w
 @pytest.fixture
 def outputs(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(data))
     return shown
 
 

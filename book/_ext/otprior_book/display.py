@@ -57,7 +57,7 @@ def show(draw, *, alt, caption="", name="", narrow=None):
     alt = check_alt(alt)
     pictures, png = _pictures(draw)
     payload = {**pictures, "alt": alt, "caption": caption, "name": name, "narrow": _pictures(narrow)[0] if narrow else None}
-    display({FIGURE: payload, "image/png": png, "text/plain": alt}, raw=True)
+    display({FIGURE: payload, "image/png": png, "text/plain": alt}, metadata={"image/png": {"width": payload["width"]}}, raw=True)
 
 
 def show_plotly(figure, *, alt, caption="", name=""):
