@@ -17,11 +17,11 @@ from .linalg import squared_distances
 from .randomness import normal, permutation, seeded
 
 
-def _pair(x, y):
-    x, y = real_tensor(x, "x"), real_tensor(y, "y")
-    for name, sample in (("x", x), ("y", y)):
-        expect(sample.ndim >= 2 and len(sample) >= 2, name, "shape (n, ...) with n >= 2", f"shape {tuple(sample.shape)}")
-    expect(x.shape[1:] == y.shape[1:], "y", f"samples of shape {tuple(x.shape[1:])}", f"{tuple(y.shape[1:])}")
+def _pair(x, y, name: str = "y"):
+    x, y = real_tensor(x, "x"), real_tensor(y, name)
+    for argument, sample in (("x", x), (name, y)):
+        expect(sample.ndim >= 2 and len(sample) >= 2, argument, "shape (n, ...) with n >= 2", f"shape {tuple(sample.shape)}")
+    expect(x.shape[1:] == y.shape[1:], name, f"samples of shape {tuple(x.shape[1:])}", f"{tuple(y.shape[1:])}")
     return x.flatten(1), y.to(x).flatten(1)
 
 
@@ -54,23 +54,23 @@ def sliced_w2(x, y, *, projections: int = 200, repeats: int = 5, generator: torc
     directions = directions / directions.norm(dim=0)
 
     def statistic(a, b):
-        return float(_w2_of_columns(a @ directions, b @ directions).mean().sqrt())
+        return float(_w2_of_rows(directions.T @ a.T, directions.T @ b.T).mean().sqrt())
 
     return _with_floor(statistic, x, y, repeats, generator)
 
 
-def _w2_of_columns(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """W2^2 between the columns of a (n, p) and b (m, p): both quantile functions on their common breaks."""
-    a, b = a.sort(0).values, b.sort(0).values
-    n, m = len(a), len(b)
+def _w2_of_rows(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """W2^2 between the rows of a (p, n) and b (p, m): both quantile functions on their common breaks."""
+    a, b = a.sort(1).values, b.sort(1).values
+    n, m = a.shape[1], b.shape[1]
     if n == m:
-        return (a - b).square().mean(0)
+        return (a - b).square().mean(1)
     breaks = torch.cat([torch.arange(1, n + 1, dtype=torch.float64) / n, torch.arange(1, m + 1, dtype=torch.float64) / m])
     breaks = breaks.sort().values
     mass = breaks.diff(prepend=torch.zeros(1, dtype=torch.float64))
     middle = breaks - mass / 2
     i, j = (middle * n).long().clamp(max=n - 1).to(a.device), (middle * m).long().clamp(max=m - 1).to(a.device)
-    return (mass.to(a)[:, None] * (a[i] - b[j]).square()).sum(0)
+    return (a[:, i] - b[:, j]).square() @ mass.to(a)
 
 
 def energy(x, y, *, repeats: int = 5, generator: torch.Generator | None = None) -> Estimate:
@@ -111,12 +111,13 @@ class TailCoverage:
 
 def tail_coverage(x, reference, *, q: float = 0.05, direction=None) -> TailCoverage:
     """How much of the reference's two tails the samples x (n, d) reach, along `direction` (default: last axis)."""
-    x, reference = _pair(x, reference)
+    x, reference = _pair(x, reference, "reference")
     within(q, 0.0, 0.5, "q", open_low=True)
     if direction is None:
         direction = torch.eye(x.shape[1])[-1]
     direction = real_tensor(direction, "direction").to(x)
     expect(direction.shape == x.shape[1:], "direction", f"shape ({x.shape[1]},)", f"shape {tuple(direction.shape)}")
+    expect(bool(direction.any()), "direction", "a nonzero vector", "zero")
     edges = torch.quantile((reference @ direction).double(), torch.tensor([q, 1 - q], dtype=torch.float64, device=x.device))
     along = (x @ direction).double()
     lower, upper = float((along < edges[0]).double().mean()), float((along > edges[1]).double().mean())
@@ -144,8 +145,7 @@ class Memorisation:
 
 def memorisation(x, train, test) -> Memorisation:
     """Are samples x (n, ...) nearer to `train` than to `test`, two sets of fresh data of the same law?"""
-    x, train = _pair(x, train)
-    _, test = _pair(x, real_tensor(test, "test").flatten(1))
+    (_, test), (x, train) = _pair(x, test, "test"), _pair(x, train, "train")
     m = min(len(train), len(test))
     train, test = train[:m], test[:m]
     to_train, to_test = nearest_distance(x, train), nearest_distance(x, test)
