@@ -13,7 +13,7 @@ from ..errors import known
 _FIGURES = {
     "cover": ("giraffe", "pair", "pair"),
     "giraffe": ("giraffe", "samples", "runs"),
-    "giraffe_errors": ("giraffe", "errors", "runs"),
+    "giraffe_errors": ("giraffe", "errors", "averages"),
     "log_snr": ("noise", "log_snr", "curves"),
     "zero_snr": ("noise", "zero_snr", "rescaling"),
     "digits_gap": ("digits", "gap", "gaps"),

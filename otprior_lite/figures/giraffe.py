@@ -1,53 +1,48 @@
 """The giraffe: samples from every prior and every forward length, and their distance to fresh data."""
 
-from ..experiments.giraffe import Run
+from ..experiments.giraffe import Run, Summary
 from .style import MARKERS, canvas, palette
 
 
-def _grid(results: list[Run]):
-    """Priors in order of appearance, lengths in order, and the runs by (length, prior)."""
-    names = list(dict.fromkeys(run.prior for run in results))
-    lengths = list(dict.fromkeys(run.steps_T for run in results))
-    return names, lengths, {(run.steps_T, run.prior): run for run in results}
-
-
-def samples(theme: str, results: list[Run], lengths=None):
-    """One small giraffe per prior (columns) and forward length (rows), with the share of samples in the head."""
-    names, every, runs = _grid(results)
-    lengths = every if lengths is None else [length for length in every if length in lengths]
+def samples(theme: str, results: list[Run], lengths=(50, 250, 1000)):
+    """One small giraffe per prior (columns) and forward length (rows), first seed, with the share of samples in the head."""
+    first = [run for run in results if run.seed == results[0].seed]
+    names = list(dict.fromkeys(run.prior for run in first))
+    by = {(run.T, run.prior): run for run in first}
     colour = palette(theme)
-    with canvas(theme, 7.2, 0.5 + 2.35 * len(lengths)) as figure:
+    with canvas(theme, 7.2, 0.4 + 2.6 * len(lengths)) as figure:
         axes = figure.subplots(len(lengths), len(names), sharex=True, sharey=True, squeeze=False)
-        for row, length in zip(axes, lengths):
+        for row, T in zip(axes, lengths):
             for axis, name in zip(row, names):
-                run = runs[length, name]
-                axis.plot(*run.samples.T.cpu().numpy(), ".", ms=1.3, alpha=0.7, mew=0, color=colour.of_prior(name), rasterized=True)
-                axis.set(xlim=(-4.2, 4.2), ylim=(-5.4, 5.9), aspect="equal", xticks=[], yticks=[])
+                run = by[T, name]
+                axis.plot(*run.samples.T.cpu().numpy(), ".", ms=1.8, alpha=0.75, mew=0, color=colour.of_prior(name), rasterized=True)
+                axis.set(xlim=(-2.9, 2.9), ylim=(-5.0, 5.3), aspect="equal", xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
                 axis.set_xlabel(f"head {100 * run.tails.upper:.1f} %", fontsize=9, labelpad=-2)
-            row[0].set_ylabel(f"T = {length:.0f}\n{100 * runs[length, names[0]].alpha:.0f} % signal", fontsize=9)
+            row[0].set_ylabel(f"T = {T:.0f}\n{100 * by[T, names[0]].alpha:.0f} % signal", fontsize=9)
         for axis, name in zip(axes[0], names):
             axis.set_title(name, fontsize=9.5, color=colour.of_prior(name))
         return figure
 
 
-def errors(theme: str, results: list[Run]):
-    """Sliced W2 to fresh data against the forward length, one line per prior, the floor shaded."""
-    names, lengths, runs = _grid(results)
-    colour = palette(theme)
+def errors(theme: str, results: list[Summary]):
+    """Mean sliced W2 to fresh data against the forward length, one line per prior, the floor shaded."""
+    names, lengths = (list(dict.fromkeys(values)) for values in ([r.prior for r in results], [r.T for r in results]))
+    by, colour = {(row.T, row.prior): row for row in results}, palette(theme)
+    bottom, floor = 0.5 * min(row.mean for row in results), max(row.floor for row in results)
     with canvas(theme, 7.2, 3.4) as figure:
         axis = figure.subplots()
-        floor = max(run.distance.floor for run in results)
-        axis.axhspan(1e-3, floor, color=colour.grid, alpha=0.7, lw=0)
-        axis.text(lengths[0], floor * 0.93, "floor: two fresh samples differ by this much", va="top", fontsize=9, color=colour.muted)
+        axis.axhspan(bottom, floor, color=colour.grid, alpha=0.7, lw=0)
+        text = dict(va="bottom", fontsize=9, color=colour.muted)
+        axis.text(lengths[0], bottom * 1.06, "floor: two fresh samples differ by this much", **text)
         for name in names:
-            values = [runs[length, name].distance.value for length in lengths]
-            style = dict(marker=MARKERS[name], color=colour.of_prior(name), label=name, ms=5.5)
-            axis.plot(lengths, values, lw=1.6, ls="--" if name == "oracle" else "-", **style)
-        axis.set(xscale="log", yscale="log", xlabel="forward steps T", ylabel="sliced $W_2$ to fresh data")
-        axis.set_xticks(lengths, [f"{length:.0f}" for length in lengths])
+            rows = [by[T, name] for T in lengths]
+            look = dict(marker=MARKERS[name], color=colour.of_prior(name), label=name, ms=5.5, capsize=2.5)
+            axis.errorbar(lengths, [r.mean for r in rows], [r.error for r in rows], ls="--" if name == "oracle" else "-", lw=1.6, **look)
+        axis.set(xscale="log", yscale="log", xlabel="forward steps T", ylabel="sliced $W_2$ to fresh data", ylim=(bottom, None))
+        axis.set_xticks(lengths, [f"{T:.0f}" for T in lengths])
+        axis.set_yticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
         axis.minorticks_off()
-        axis.set_ylim(0.6 * min(run.distance.value for run in results), None)
         figure.legend(loc="outside upper center", ncols=3, fontsize=9)
         return figure
 
