@@ -8,6 +8,8 @@ in [-1, 1]. Chapter 11 uses the digits.
 import hashlib
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import torch
 
 from .errors import expect, known, real_tensor
+from .randomness import permutation
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Dataset:
     def split(self, test: int, generator: torch.Generator) -> tuple["Dataset", "Dataset"]:
         """A random split into training data and `test` held-out rows."""
         expect(0 < test < len(self.x), "test", f"between 1 and {len(self.x) - 1} rows", test)
-        order = torch.randperm(len(self.x), generator=generator)
+        order = permutation(len(self.x), generator, self.x.device)
         pick = lambda rows: Dataset(  # noqa: E731
             self.name, self.x[rows], None if self.y is None else self.y[rows], self.classes, self.source, self.licence
         )
@@ -118,12 +121,14 @@ def _own_file(file: Path) -> Dataset:
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file}: expected a NumPy .npz archive without pickled objects, got {error}") from error
     expect("x" in arrays, str(file), "an array named x", f"arrays {sorted(arrays)}")
     x = real_tensor(arrays["x"], f"{file}: x").to(torch.float32)
     expect(x.ndim >= 2 and len(x) > 0, f"{file}: x", "shape (n, ...)", f"shape {tuple(x.shape)}")
-    y = torch.from_numpy(arrays["y"]).long() if "y" in arrays else None
+    if "y" in arrays:
+        expect(arrays["y"].dtype.kind in "iu", f"{file}: y", "integer labels", arrays["y"].dtype)
+    y = torch.from_numpy(arrays["y"].astype("int64")) if "y" in arrays else None
     expect(y is None or y.shape == x.shape[:1], f"{file}: y", f"shape ({len(x)},)", None if y is None else tuple(y.shape))
     classes = () if y is None else tuple(str(c) for c in sorted(set(y.tolist())))
     return Dataset(file.stem, x, y, classes, str(file), "yours")

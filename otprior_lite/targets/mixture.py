@@ -207,6 +207,7 @@ class Empirical(_Mixture):
 
     @property
     def means(self):
+        """The points: each is a component without spread."""
         return self.points
 
     @cached_property
