@@ -1,0 +1,96 @@
+"""Everything follows the device of its input, and a GPU gives the CPU's numbers. Skipped where there is no GPU."""
+
+import pytest
+import torch
+from zoo import f64, rng, triangle
+
+from otprior_lite import metrics, priors, samplers, schedules
+from otprior_lite.forward import marginal, noise, velocity
+from otprior_lite.gap import gelbrich, kl, prior_gap, synchronous_bound
+from otprior_lite.score import EmpiricalDenoiser, ExactDenoiser
+from otprior_lite.targets import Empirical, normal_to
+from otprior_lite.transport import gaussian_map, plan
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
+devices = pytest.mark.parametrize("device", ["cuda"])
+VP = schedules.vp()
+
+
+def same(found, exact, device):
+    """`found` lives on `device` and has the CPU's values."""
+    assert found.device.type == device
+    torch.testing.assert_close(found.cpu(), exact.cpu(), rtol=1e-9, atol=1e-9)
+
+
+@devices
+def test_targets_and_forward(device):
+    here, x = triangle().to(device), torch.randn(5, 2, generator=rng(), dtype=f64)
+    for name, arguments in (("log_prob", ()), ("score", ()), ("posterior_mean", (0.6, 0.8)), ("posterior_covariance", (0.6, 0.8))):
+        same(getattr(here, name)(x.to(device), *arguments), getattr(triangle(), name)(x, *arguments), device)
+    same(here.sample(6, rng(1)), triangle().sample(6, rng(1)), device)
+    same(here.covariance, triangle().covariance, device)
+    same(marginal(here, VP, 0.4).means, marginal(triangle(), VP, 0.4).means, device)
+    same(noise(x.to(device), VP, 0.4, rng(2)), noise(x, VP, 0.4, rng(2)), device)
+    same(velocity(here, VP, x.to(device), 0.4), velocity(triangle(), VP, x, 0.4), device)
+    line = Empirical([[0.5], [-1.0]]).diffuse(0.5, 0.5)
+    z = torch.linspace(-2, 2, 5, dtype=f64)
+    same(normal_to(line.to(device), z.to(device)), normal_to(line, z), device)
+
+
+@devices
+@pytest.mark.parametrize("schedule", [VP, schedules.zero_terminal_snr(schedules.scaled_linear(50))], ids=lambda s: s.name)
+def test_schedules(device, schedule):
+    t = torch.linspace(0.1, 0.9, 5, dtype=f64) * schedule.T
+    for name in ("alpha", "sigma", "alpha_dot", "sigma_dot", "log_snr", "drift", "diffusion_squared", "reference_std"):
+        same(getattr(schedule, name)(t.to(device)), getattr(schedule, name)(t), device)
+    lam = schedule.log_snr(t)
+    same(schedule.t_of_log_snr(lam.to(device)), t, device)
+
+
+@devices
+def test_gap_and_transport(device):
+    here = triangle().to(device)
+    for bound in (gelbrich, synchronous_bound):
+        assert bound(here, VP, 0.5) == pytest.approx(bound(triangle(), VP, 0.5), rel=1e-9)
+    assert kl(here, VP, 0.5, n=500).value == pytest.approx(kl(triangle(), VP, 0.5, n=500).value, rel=1e-8)
+    a, b = (prior_gap(law, VP, 0.3, n=60, generator=rng(1)) for law in (here, triangle()))
+    assert a.total.value == pytest.approx(b.total.value, rel=1e-7)
+    x, y = torch.randn(2, 8, 3, generator=rng(), dtype=f64)
+    same(plan(x.to(device), y.to(device)).matrix, plan(x, y).matrix, device)
+    S = torch.tensor([[2.0, 0.3], [0.3, 1.0]], dtype=f64)
+    there = gaussian_map(torch.zeros(2).to(device), S.to(device), torch.ones(2).to(device), S.inverse().to(device))
+    same(there.matrix, gaussian_map(torch.zeros(2), S, torch.ones(2), S.inverse()).matrix, device)
+
+
+@devices
+@pytest.mark.parametrize("kind", [priors.Standard, priors.MomentMatched, priors.SemiDiscrete, priors.DataInitialised])
+def test_priors(device, kind):
+    """The same generator gives the same start on every device."""
+    points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
+    draw = lambda p: kind.fit(p, VP, 0.4, generator=rng(2)).sample(9, rng(3))  # noqa: E731
+    same(draw(points.to(device)), draw(points), device)
+
+
+@devices
+@pytest.mark.parametrize("method", samplers.METHODS)
+def test_samplers_and_denoisers(device, method):
+    points, x = torch.randn(6, 1, 2, 2, generator=rng(1), dtype=f64), torch.randn(4, 1, 2, 2, generator=rng(2), dtype=f64)
+    options = {"steps": 8, "method": method, "t_start": 0.8, "generator": rng(3)}
+    cpu = samplers.sample(EmpiricalDenoiser(points, VP), VP, x, **options)
+    options["generator"] = rng(3)
+    same(samplers.sample(EmpiricalDenoiser(points.to(device), VP), VP, x.to(device), **options), cpu, device)
+    flat = x.flatten(1)[:, :2]
+    same(ExactDenoiser(triangle().to(device), VP)(flat.to(device), 0.5), ExactDenoiser(triangle(), VP)(flat, 0.5), device)
+
+
+@devices
+def test_metrics(device):
+    x, y, z = torch.randn(3, 30, 12, generator=rng(), dtype=f64)
+    for metric in (metrics.w2, metrics.sliced_w2, metrics.energy):
+        here, cpu = metric(x.to(device), y.to(device)), metric(x, y)
+        assert (here.value, here.floor) == pytest.approx((cpu.value, cpu.floor), rel=1e-8)
+    assert metrics.tail_coverage(x.to(device), y.to(device), q=0.2) == metrics.tail_coverage(x, y, q=0.2)
+    here, cpu = metrics.memorisation(*(v.to(device) for v in (x, y, z))), metrics.memorisation(x, y, z)
+    assert here.value == cpu.value and here.to_train == pytest.approx(cpu.to_train, rel=1e-9)
+    unequal = metrics.sliced_w2(x.to(device), y[:17].to(device)).value
+    assert unequal == pytest.approx(metrics.sliced_w2(x, y[:17]).value, rel=1e-8)
