@@ -8,6 +8,7 @@ the floor of W2 swallows everything; sliced W2 and the energy distance still see
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .discrete import assignment_cost
@@ -61,7 +62,7 @@ def sliced_w2(x, y, *, projections: int = 200, repeats: int = 5, generator: torc
 
 def _w2_of_rows(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """W2^2 between the rows of a (p, n) and b (p, m): both quantile functions on their common breaks."""
-    a, b = a.sort(1).values, b.sort(1).values
+    a, b = _sorted(a), _sorted(b)
     n, m = a.shape[1], b.shape[1]
     if n == m:
         return (a - b).square().mean(1)
@@ -71,6 +72,13 @@ def _w2_of_rows(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     middle = breaks - mass / 2
     i, j = (middle * n).long().clamp(max=n - 1).to(a.device), (middle * m).long().clamp(max=m - 1).to(a.device)
     return (a[:, i] - b[:, j]).square() @ mass.to(a)
+
+
+def _sorted(rows: torch.Tensor) -> torch.Tensor:
+    """Each row sorted; numpy's vectorised sort is several times faster than torch's on a CPU."""
+    if rows.device.type != "cpu":
+        return rows.sort(1).values
+    return torch.from_numpy(np.sort(rows.detach().numpy(), axis=1))
 
 
 def energy(x, y, *, repeats: int = 5, generator: torch.Generator | None = None) -> Estimate:

@@ -90,12 +90,11 @@ class _Mixture:
 
     def _log_joint(self, x, alpha, variance):
         """log w_k + log N(x; alpha mu_k, C_k), shape (n, K)."""
-        if self._axes is None:
-            mahalanobis = squared_distances(x, alpha * self.means) / variance[:, 0]
-        else:
-            mahalanobis = (self._rotated(x, alpha).square() / variance).sum(-1)
         log_det = variance.log().expand(-1, self.d).sum(-1)
-        return self.weights.log() - 0.5 * (mahalanobis + log_det + self.d * math.log(2 * math.pi))
+        constant = self.weights.log() - 0.5 * (log_det + self.d * math.log(2 * math.pi))
+        if self._axes is None:
+            return constant + squared_distances(x, alpha * self.means) * (-0.5 / variance[:, 0])
+        return constant - 0.5 * (self._rotated(x, alpha).square() / variance).sum(-1)
 
     def _log_prob(self, x, alpha, sigma, variance):
         return self._log_joint(x, alpha, variance).logsumexp(-1)
@@ -103,16 +102,14 @@ class _Mixture:
     def _score(self, x, alpha, sigma, variance):
         r = self._log_joint(x, alpha, variance).softmax(-1)
         if self._axes is None:
-            pull = r / variance[:, 0]
-            return alpha * pull @ self.means - pull.sum(-1, keepdim=True) * x
+            return r @ (alpha * self.means / variance) - (r @ (1 / variance)) * x
         return -torch.einsum("nk,kde,nke->nd", r, self._axes, self._rotated(x, alpha) / variance)
 
     def _posterior_mean(self, x, alpha, sigma, variance):
         r = self._log_joint(x, alpha, variance).softmax(-1)
         gain = alpha * self._spectrum / variance
         if self._axes is None:
-            r_gain = r * gain[:, 0]
-            return (r - alpha * r_gain) @ self.means + r_gain.sum(-1, keepdim=True) * x
+            return r @ ((1 - alpha * gain) * self.means) + (r @ gain) * x
         return r @ self.means + torch.einsum("nk,kde,nke->nd", r, self._axes, gain * self._rotated(x, alpha))
 
     def _component_means(self, x, alpha, variance):
