@@ -9,7 +9,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from otprior_book import ROOT, display, quiz, show, show_plotly, table, theme, widget  # noqa: E402
+from otprior_book import ROOT, THEMES, display, quiz, show, show_plotly, table, theme, widget  # noqa: E402
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def luminance(colour):
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear))
 
 
-@pytest.mark.parametrize("name", theme.THEMES)
+@pytest.mark.parametrize("name", THEMES)
 def test_colours_are_told_from_their_background(name):
     colours = theme.palette(name)
 

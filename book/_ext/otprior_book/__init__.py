@@ -11,9 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: `book/`, `data/`, `otprior_lite/` and `_build/` lie in it."""
 
+THEMES = ("light", "dark")
+"""The two looks of a page; every picture is drawn for both."""
+
 _HOME = {"show": "display", "show_plotly": "display", "widget": "display", "table": "display", "palette": "theme"}
 
-__all__ = ["ROOT", *_HOME]
+__all__ = ["ROOT", "THEMES", *_HOME]
 
 
 def __getattr__(name):

@@ -13,8 +13,8 @@ import math
 import numbers
 import re
 
-from . import ROOT
-from .theme import THEMES, css, palette, rc
+from . import ROOT, THEMES
+from .theme import css, palette, rc
 
 FIGURE = "application/vnd.otprior.figure+json"
 PLOTLY = "application/vnd.otprior.plotly+json"

@@ -12,7 +12,7 @@ from docutils import nodes
 
 from . import ROOT
 from .display import FIGURE, PLOTLY, TABLE, WIDGET
-from .theme import THEMES
+from . import THEMES
 
 WIDGET_ASSETS, PLOTLY_ASSETS = "otp-widget", "otp-plotly"
 """Classes by which `otprior_book.offline` knows which scripts a page needs."""
