@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -180,3 +182,8 @@ def test_colours_are_told_from_their_background(name):
 
     assert min(map(contrast, (colours.ink, colours.muted))) >= 4.5
     assert min(map(contrast, colours.cycle)) >= 3
+
+
+def test_sphinx_loads_neither_torch_nor_matplotlib():
+    code = "import sys, otprior_book.render, otprior_book.offline; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -14,7 +14,6 @@ import numbers
 import re
 
 from . import ROOT, THEMES
-from .theme import css, palette, rc
 
 FIGURE = "application/vnd.otprior.figure+json"
 PLOTLY = "application/vnd.otprior.plotly+json"
@@ -96,6 +95,8 @@ def widget(name, *, alt, caption="", fallback=None, label="", **state):
     """
     import anywidget
     import traitlets
+
+    from .theme import css
 
     source = ROOT / "book" / "widgets" / f"{name}.js"
     if not source.is_file():
@@ -202,6 +203,8 @@ def _pictures(draw):
 def _save(draw, theme, kind, opaque=False):
     """The drawing as bytes, and its width in pixels at 100 to the inch."""
     import matplotlib.pyplot as plt
+
+    from .theme import palette, rc  # here: Sphinx imports this module, and need not load torch
 
     with plt.rc_context({**rc(theme), "svg.hashsalt": "otprior"}):
         drawn = draw(theme)

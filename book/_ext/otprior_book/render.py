@@ -10,9 +10,8 @@ import json
 
 from docutils import nodes
 
-from . import ROOT
+from . import ROOT, THEMES
 from .display import FIGURE, PLOTLY, TABLE, WIDGET
-from . import THEMES
 
 WIDGET_ASSETS, PLOTLY_ASSETS = "otp-widget", "otp-plotly"
 """Classes by which `otprior_book.offline` knows which scripts a page needs."""
