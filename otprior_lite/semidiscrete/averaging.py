@@ -1,8 +1,8 @@
 """The fallback: averaged stochastic gradient descent with steps of size t^{-1/2}.
 
 Steps of size 1/t forget nothing and so cannot leave a bad start; steps of size t^{-1/2} can walk any distance,
-and the average of their path has the variance of the best 1/t scheme (Polyak and Juditsky 1992). The gain of the
-steps adapts: successive errors that point the same way ask for longer steps, opposite ways for shorter ones.
+and the average of their path has the variance of the best 1/t scheme (Polyak and Juditsky 1992). The gain of
+the steps adapts: successive errors that point the same way ask for longer steps, opposite ways for shorter ones.
 
     h_{t+1} = h_t - g r_t D (freq_t - b),  r_t = r_0 (1 + n_t / 4N)^{-1/2},  mean_t = mean_{t-1} + 4/(t + 3) (h_t - mean_{t-1}).
 
@@ -35,7 +35,8 @@ def average_step(task, state: State, scale) -> State:
     numbers["gain"] = min(max(numbers["gain"], 1e-3), 1e3)
     rows = blocks * numbers["rows"]
     rate = min(0.5, 0.5 * rows / N) / math.sqrt(1 + numbers["seen"] / (4 * N))
-    heights = state.heights - min(1.0, numbers["gain"] * rate) * scale * task.weights * excess
+    gap = task.weights * excess
+    heights = state.heights - min(1.0, numbers["gain"] * rate) * _even(scale, task.weights) * gap
     heights = heights - heights.mean()
     numbers["seen"] += rows
     numbers["count"] += 1
@@ -45,6 +46,13 @@ def average_step(task, state: State, scale) -> State:
         heights=heights, numbers=numbers, tensors={**state.tensors, "heights": heights, "mean": mean, "last": excess},
         step=state.step + 1, samples=state.samples + blocks * task.sampler.base, position=task.generator.get_state(),
     )  # fmt: skip
+
+
+def _even(scale, weights):
+    """The step sizes with |y_j| within a factor of two of its median: atoms that win nothing rise together."""
+    radius = scale * weights
+    middle = float(radius.median())
+    return radius.clamp(middle / 2, middle * 2) / weights
 
 
 def _advice(excess, last, weights) -> float:

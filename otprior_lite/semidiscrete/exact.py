@@ -18,7 +18,7 @@ from .fit import Fit, MassError
 from .line import line_heights, line_masses
 from .plane import newton_plane, plane_masses, plane_potential, plane_start
 from .power import laguerre
-from .problem import Problem
+from .problem import Problem, planar_frame
 from .state import State
 
 
@@ -45,9 +45,10 @@ def exact_steps(problem: Problem, state: State, warm: bool):
     yield state.evolve(heights=torch.from_numpy(heights))
 
 
-def exact_masses(points: torch.Tensor, heights: torch.Tensor, centre, frame) -> tuple[np.ndarray, float]:
-    """Cell masses (N,) for any heights and E[u - <z, centre>], float64."""
-    y, h = coordinates(points, centre, frame), heights.detach().double().cpu().numpy()
+def exact_masses(points: torch.Tensor, heights: torch.Tensor) -> tuple[np.ndarray, float]:
+    """Cell masses (N,) float64 and E max_j (<z, y_j> + h_j), for any heights of distinct atoms on a line or plane."""
+    y = coordinates(points, points.double().mean(0), planar_frame(points))
+    h = heights.detach().double().cpu().numpy()
     if y.shape[1] == 0 or len(y) == 1:
         return (h == h.max()) / (h == h.max()).sum(), float(h.max())
     if y.shape[1] == 1:
@@ -60,7 +61,7 @@ def exact_masses(points: torch.Tensor, heights: torch.Tensor, centre, frame) -> 
 def exact_fit(problem: Problem, state: State, tolerance: float) -> Fit:
     """The Fit of heights rounded to the dtype of the atoms: their exact error, not that of the float64 ones."""
     heights = state.heights.to(problem.points)
-    masses, potential = exact_masses(problem.points, heights, problem.centre, problem.frame)
+    masses, potential = exact_masses(problem.points, heights)
     b, atoms = problem.weights.cpu().numpy(), problem.points.double()
     gap = masses - b
     l1, chi2 = float(np.abs(gap).sum()), float((gap**2 / b).sum())

@@ -16,7 +16,7 @@ from .averaging import average_step, begin_averaging
 from .evaluate import Evaluation, evaluate
 from .fit import Check
 from .plan import check_size
-from .start import mean_field
+from .start import gaussian, mean_field
 from .state import State
 
 BAD = 2.0  # a chi2 above this says: the start tells nothing
@@ -28,7 +28,7 @@ def newton_steps(task, state: State):
     """Yield states until a check on a fresh sample passes or `task.max_samples` base draws are used.
 
     numbers: rows, effective rows of a block; prior, n0; seen, effective rows since; goal, rows at the next check;
-    averaging, 1 while the fallback runs, 2 when it runs to the end.
+    averaging, 0 for anchored steps, 1 for averaged ones until the start is good, 2 to the end.
     """
     _, scale = mean_field(task.points, task.weights)
     if not state.numbers:
@@ -42,14 +42,20 @@ def newton_steps(task, state: State):
             if state.history[-1].error.interval[1] <= task.tolerance:
                 return
         else:
-            state = average_step(task, state, scale) if numbers["averaging"] else _step(task, state, scale)
+            state = (average_step if numbers["averaging"] else _step)(task, state, scale)
             yield state
 
 
 def _pilot(task, state: State, scale) -> State:
-    """Measure the start on 4 N rows and decide how to go on."""
+    """Measure the start on 4 N rows, other starts too if it is bad, and decide how to go on from the best."""
     blocks = max(8, round(4 * len(task.weights) / task.sampler.rows * (1 + 0.5 * task.sampler.shifts)))
     seen = evaluate(task.sampler, state.heights, task.weights, blocks, task.generator)
+    for start in (mean_field(task.points, task.weights)[0], gaussian(task.points, task.weights)):
+        if seen.error.chi2.value > BAD:
+            other = evaluate(task.sampler, start, task.weights, blocks, task.generator)
+            state = state.evolve(samples=state.samples + other.samples)
+            if other.error.chi2.value < BAD:
+                state, seen = state.evolve(heights=start), other
     blocks = seen.samples / task.sampler.base
     rows = (len(task.weights) - 1) / max(seen.error.chi2.floor, 1e-12) / blocks
     rows = min(max(rows, 0.5 * task.sampler.base), float(task.sampler.rows))
@@ -62,7 +68,7 @@ def _go_on(task, state: State, seen: Evaluation, scale) -> State:
     N, aim = len(task.weights), check_size(len(task.weights), task.tolerance)[1]
     chi2 = max(seen.error.chi2.value, seen.error.chi2.error, 1e-9)
     goal = 2 / math.pi * N / aim**2
-    if chi2 > BAD or state.numbers["averaging"] == 2:
+    if chi2 > BAD:
         return begin_averaging(task, state)
     numbers = {**state.numbers, "averaging": 0.0, "prior": N / chi2, "seen": 0.0, "goal": goal}
     rows = seen.samples / task.sampler.base * numbers["rows"]
@@ -88,30 +94,46 @@ def _step(task, state: State, scale) -> State:
 
 
 def _check(task, state: State, scale) -> State:
-    """Evaluate on a fresh sample. If it fails, its counts become a step and the next goal is set."""
-    N, numbers = len(task.weights), state.numbers
-    size, aim = check_size(N, task.tolerance)
-    if numbers["averaging"]:
+    """Evaluate on a fresh sample; if it fails, decide how to go on."""
+    mode = state.numbers["averaging"]
+    if mode:
         state = state.evolve(heights=state.tensors["mean"])
-        probe = evaluate(task.sampler, state.heights, task.weights, max(8, round(4 * N / numbers["rows"])), task.generator)
-        state = state.evolve(samples=state.samples + probe.samples)
-    seen = probe if numbers["averaging"] and probe.error.interval[0] > task.tolerance else evaluate(
-        task.sampler, state.heights, task.weights, max(8, round(size / numbers["rows"])), task.generator
-    )  # fmt: skip
-    samples = state.samples + (0 if numbers["averaging"] and seen is probe else seen.samples)
-    state = state.evolve(
-        samples=samples, position=task.generator.get_state(), tensors={**state.tensors, "tops": seen.tops},
-        history=(*state.history, Check(state.step, samples, seen.error)),
-    )  # fmt: skip
+    state, seen = _look(task, state, careful=mode == 0)
     if seen.error.interval[1] <= task.tolerance:
         return state
+    return (_after_averaging if mode else _after_anchored)(task, state, seen, scale)
+
+
+def _look(task, state: State, careful: bool) -> tuple[State, Evaluation]:
+    """A check of full size; unless `careful`, a small one first, which is enough to see a large error."""
+    N, rows = len(task.weights), state.numbers["rows"]
+    sizes = (check_size(N, task.tolerance)[0],) if careful else (4 * N, check_size(N, task.tolerance)[0])
+    for size in sizes:
+        seen = evaluate(task.sampler, state.heights, task.weights, max(8, round(size / rows)), task.generator)
+        state = state.evolve(samples=state.samples + seen.samples)
+        if seen.error.interval[0] > task.tolerance:
+            break
+    state = state.evolve(
+        position=task.generator.get_state(), tensors={**state.tensors, "tops": seen.tops},
+        history=(*state.history, Check(state.step, state.samples, seen.error)),
+    )  # fmt: skip
+    return state, seen
+
+
+def _after_anchored(task, state: State, seen: Evaluation, scale) -> State:
+    """The counts of the check become a step; if the error is far above the model's, change the method."""
+    N, numbers = len(task.weights), state.numbers
     total = numbers["prior"] + numbers["seen"]
-    if numbers["averaging"]:
-        if numbers["averaging"] == 1 and seen.error.chi2.value + 2 * seen.error.chi2.error < BAD / 2:
-            return _go_on(task, state, seen, scale)
-        return state.evolve(numbers={**numbers, "goal": 1.5 * total}, heights=state.tensors["heights"])
     if seen.error.chi2.value > STALLED * N / total:
         return begin_averaging(task, state.evolve(numbers={**numbers, "averaging": 2.0}))
-    factor = min(4.0, max(1.15, (seen.error.l1.value / aim) ** 2))
+    factor = min(4.0, max(1.15, (seen.error.l1.value / check_size(N, task.tolerance)[1]) ** 2))
     state = state.evolve(numbers={**numbers, "goal": total * factor})
     return _move(task, state, seen.counts, seen.samples / task.sampler.base * numbers["rows"], scale)
+
+
+def _after_averaging(task, state: State, seen: Evaluation, scale) -> State:
+    """Back to anchored steps when a bad start has become a good one; else on, from where the path is."""
+    numbers = state.numbers
+    if numbers["averaging"] == 1 and seen.error.chi2.value + 2 * seen.error.chi2.error < BAD / 2:
+        return _go_on(task, state, seen, scale)
+    return state.evolve(numbers={**numbers, "goal": 1.5 * numbers["seen"]}, heights=state.tensors["heights"])

@@ -53,7 +53,7 @@ def pose(points, weights=None) -> Problem:
     merged = torch.zeros(len(first), dtype=torch.float64, device=points.device).index_add_(0, atom, weights)
     distinct = points if len(first) == len(points) else points[first]
     centre = _robust_centre(distinct.double())
-    return Problem(distinct, merged / merged.sum(), atom, centre, _frame(distinct))
+    return Problem(distinct, merged / merged.sum(), atom, centre, planar_frame(distinct))
 
 
 def _merge(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,18 +79,18 @@ def _robust_centre(points: torch.Tensor) -> torch.Tensor:
     return centre
 
 
-def _frame(points: torch.Tensor) -> torch.Tensor | None:
+def planar_frame(points: torch.Tensor) -> torch.Tensor | None:
     """An orthonormal basis (d, r) of the atoms' plane if r <= 2 and r < d, else None."""
     return _frame_of(points, min(2, points.shape[1] - 1))
 
 
 def _frame_of(points: torch.Tensor, most: int) -> torch.Tensor | None:
     """Greedy Gram-Schmidt of the differences; None if more than `most` directions remain."""
-    rest = points.double() - points[0].double()
-    scale = float(points.double().abs().max()) + float(rest.norm(dim=1).max())
-    small = 50 * torch.finfo(points.dtype).eps * scale
+    anchor = points[(points.double() - _robust_centre(points.double())).norm(dim=1).argmin()].double()
+    rest = points.double() - anchor
+    small = 50 * torch.finfo(points.dtype).eps * (points.double().abs().amax(1) + anchor.abs().max())
     basis = []
-    while float(rest.norm(dim=1).max()) > small:
+    while bool((rest.norm(dim=1) > small).any()):
         if len(basis) == most:
             return None
         axis = rest[rest.norm(dim=1).argmax()]

@@ -21,3 +21,15 @@ def mean_field(points: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tenso
     slope = (-level.square() / 2).exp() / math.sqrt(2 * math.pi)
     heights = -radius * level
     return heights - heights.mean(), radius.clamp_min(0.25 * float(radius.median())) / slope
+
+
+def gaussian(points: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Heights -(y - m)^T A^{-1} (y - m) / 2, A = Cov^{1/2}: the potential of the map between Gaussians.
+
+    Each cell holds its whitened atom, so in a few dimensions no cell is nearly empty.
+    """
+    centred = points.double() - weights @ points.double()
+    eigenvalues, vectors = torch.linalg.eigh(centred.T @ (weights[:, None] * centred))
+    roots = eigenvalues.clamp_min(1e-4 * float(eigenvalues[-1])).sqrt()
+    heights = -0.5 * (centred @ vectors).square() @ (1 / roots)
+    return heights - heights.mean()
