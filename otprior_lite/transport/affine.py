@@ -1,20 +1,16 @@
-"""Optimal transport with a closed form or a finite plan.
+"""The optimal map between Gaussians: affine, T(x) = m2 + A (x - m1) with the symmetric
 
-Between Gaussians the optimal map is affine, T(x) = m2 + A (x - m1) with the symmetric
+    A = S1^{-1/2} (S1^{1/2} S2 S1^{1/2})^{1/2} S1^{-1/2},    A S1 A = S2.
 
-    A = S1^{-1/2} (S1^{1/2} S2 S1^{1/2})^{1/2} S1^{-1/2},    A S1 A = S2,
-
-the gradient of a convex quadratic. Between finite samples the optimal plan is a linear program; POT solves it.
-Chapters 5 and 6 teach this module.
+It is the gradient of a convex quadratic, so Brenier's theorem makes it optimal. Chapters 5 and 6 teach it.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from .discrete import exact_plan
-from .errors import expect, point_cloud, probability_vector, real_tensor
-from .linalg import check_spd, power
+from ..errors import expect, point_cloud, real_tensor
+from ..linalg import check_spd, power
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,29 +51,3 @@ def gaussian_map(m1, S1, m2, S2) -> AffineMap:
     A = inverse_root @ power(root @ S2 @ root, 0.5) @ inverse_root
     A = (A + A.T) / 2
     return AffineMap(A, m2 - A @ m1)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """An optimal coupling of two samples. matrix: (n, m) masses; cost: sum of mass times |x - y|^2."""
-
-    matrix: torch.Tensor
-    cost: float
-
-    @property
-    def assignment(self) -> torch.Tensor:
-        """For each x the index of the y that receives most of its mass, shape (n,)."""
-        return self.matrix.argmax(1)
-
-
-def plan(x, y, weights_x=None, weights_y=None) -> Plan:
-    """Exact optimal plan between samples x (n, d) and y (m, d) for the squared distance.
-
-    Weights default to uniform. O(n^3) at worst: n = 5000 takes seconds.
-    """
-    x = point_cloud(x, "x")
-    y = point_cloud(y, "y", x.shape[1]).to(x)
-    a = probability_vector(weights_x, len(x), x, "weights_x")
-    b = probability_vector(weights_y, len(y), y, "weights_y")
-    matrix, cost = exact_plan(x, y, a, b)
-    return Plan(torch.from_numpy(matrix).to(x), cost)
