@@ -124,7 +124,7 @@ def talagrand(target, schedule: Schedule, t, **kwargs) -> float:
     return float(schedule.reference_std(t)) * math.sqrt(2 * max(0.0, kl(target, schedule, t, **kwargs).value))
 
 
-def prior_gap(target, schedule: Schedule, t=None, *, n: int = 1000, generator: torch.Generator | None = None) -> Gap:
+def prior_gap(target, schedule: Schedule, t=None, *, n: int = 500, generator: torch.Generator | None = None) -> Gap:
     """W2(p_t, N(0, s^2 I)) split into mean, covariance and shape; t defaults to T.
 
     One dimension: exact, by the increasing map. More: the shape is the excess of the exact discrete cost

@@ -90,18 +90,18 @@ export default {
     el.innerHTML = `
       <style>
         .giraffe { font: 0.9rem/1.5 system-ui, sans-serif; color: var(--otp-ink); }
-        .giraffe .row { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; align-items: center; margin: 0.3rem 0; }
+        .giraffe .giraffe-line { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; align-items: center; margin: 0.3rem 0; }
         .giraffe label { display: inline-flex; gap: 0.35rem; align-items: center; }
-        .giraffe input[type=range] { flex: 1 1 12rem; accent-color: var(--otp-blue); }
-        .giraffe output { font-variant-numeric: tabular-nums; }
+        .giraffe input[type=range] { flex: 1 1 9rem; accent-color: var(--otp-blue); }
+        .giraffe output { font-variant-numeric: tabular-nums; min-width: 2.4em; }
         .giraffe canvas { width: 100%; display: block; }
       </style>
       <div class="giraffe">
-        <div class="row"><label for="giraffe-T">Forward steps <i>T</i></label>
-          <input id="giraffe-T" type="range" min="20" max="1000" step="10"><output class="T"></output></div>
-        <fieldset class="row" style="border:0;padding:0"><legend style="float:left;padding:0 0.6rem 0 0;font-size:inherit">Start from</legend></fieldset>
+        <div class="giraffe-line"><label for="giraffe-T">Forward steps <i>T</i> = <output class="T"></output></label>
+          <input id="giraffe-T" type="range" min="20" max="1000" step="10"></div>
+        <fieldset class="giraffe-line" style="border:0;padding:0"><legend style="float:left;padding:0 0.6rem 0 0;font-size:inherit">Start from</legend></fieldset>
         <canvas></canvas>
-        <div class="row numbers" role="status"></div>
+        <div class="giraffe-line numbers" role="status"></div>
       </div>`;
     const slider = el.querySelector("input[type=range]"), canvas = el.querySelector("canvas");
     const fieldset = el.querySelector("fieldset"), shown = el.querySelector(".T"), numbers = el.querySelector(".numbers");

@@ -121,4 +121,4 @@ def copying_sampler(answer, n: int = 400) -> Verdict:
         return Verdict(False, f"{said}. That is still above the floor.")
     if near.value < 0.9:
         return Verdict(False, f"{said}. Good numbers, and no copies: then it is a model. The exercise asks for the opposite.")
-    return Verdict(True, f"Right: {said}. The distance is perfect, and not one image is new.")
+    return Verdict(True, f"Right: {said}. The distance is at its floor, and not one image is new.")

@@ -106,7 +106,7 @@ def averages(**options) -> list[Summary]:
     return summary(runs(**options))
 
 
-def pair(n: int = 2500, length: int = 50, steps: int = 25, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def pair(n: int = 2000, length: int = 50, steps: int = 20, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """n samples from N(0, I) and n from p_T, by the same exact score and the same solver: the book's cover."""
     target, generator = targets.toy("giraffe"), torch.Generator().manual_seed(seed)
     channel = schedules.ddpm_linear(length)

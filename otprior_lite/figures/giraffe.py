@@ -25,16 +25,16 @@ def samples(theme: str, results: list[Run], lengths=(50, 250, 1000)):
         return figure
 
 
-def errors(theme: str, results: list[Summary]):
+def errors(theme: str, results: list[Summary], width: float = 7.2):
     """Mean sliced W2 to fresh data against the forward length, one line per prior, the floor shaded."""
     names, lengths = (list(dict.fromkeys(values)) for values in ([r.prior for r in results], [r.T for r in results]))
     by, colour = {(row.T, row.prior): row for row in results}, palette(theme)
     bottom, floor = 0.5 * min(row.mean for row in results), max(row.floor for row in results)
-    with canvas(theme, 7.2, 3.4) as figure:
+    with canvas(theme, width, 3.4) as figure:
         axis = figure.subplots()
         axis.axhspan(bottom, floor, color=colour.grid, alpha=0.7, lw=0)
         text = dict(va="bottom", fontsize=9, color=colour.muted)
-        axis.text(lengths[0], bottom * 1.06, "floor: two fresh samples differ by this much", **text)
+        axis.text(lengths[0], bottom * 1.06, "floor: two fresh samples differ so much", **text)
         for name in names:
             rows = [by[T, name] for T in lengths]
             look = dict(marker=MARKERS[name], color=colour.of_prior(name), label=name, ms=5.5, capsize=2.5)
@@ -43,7 +43,7 @@ def errors(theme: str, results: list[Summary]):
         axis.set_xticks(lengths, [f"{T:.0f}" for T in lengths])
         axis.set_yticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
         axis.minorticks_off()
-        figure.legend(loc="outside upper center", ncols=3, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=3 if width > 5 else 2, fontsize=9)
         return figure
 
 
