@@ -192,6 +192,17 @@ def test_bounds_turn_scale_and_shift(target, seed, t):
     assert gap.gelbrich(shifted, OU, t) ** 2 == pytest.approx(gap.gelbrich(centred, OU, t) ** 2 + shift, rel=1e-8)
 
 
+@few
+@given(mixtures(), st.sampled_from(sorted(SCHEDULES)), st.floats(0.1, 1.0))
+def test_synchronous_bound_is_the_cost_of_its_coupling(target, name, share):
+    """E|alpha x_0 + (sigma - s) eps|^2 is the trace of its second moment: alpha^2 (S + m m^T) + (sigma - s)^2 I."""
+    schedule = SCHEDULES[name]()
+    alpha, sigma, s = (float(f(share * schedule.T)) for f in (schedule.alpha, schedule.sigma, schedule.reference_std))
+    mean, covariance = scipy_moments(target)
+    second = alpha**2 * (covariance + np.outer(mean, mean)) + (sigma - s) ** 2 * np.eye(target.d)
+    assert gap.synchronous_bound(target, schedule, share * schedule.T) == pytest.approx(math.sqrt(np.trace(second)), rel=1e-9)
+
+
 def test_known_gaps_of_the_literature():
     """THEORY 3a and 3c: EDM at data std .5 costs 1.5625e-3 per dimension; SD latents (d = 16384, unit) 38.3 nats."""
     assert gap.gelbrich(gaussian((0.25,)), schedules.edm(80.0), 80.0) == pytest.approx(1.5625e-3, rel=1e-4)

@@ -121,14 +121,14 @@ def em_law(schedule, grid, lam):
 
 
 def test_em_has_its_own_exact_law():
-    """20,000 runs of few steps from N(0, I): every axis has the variance of the linear recursion, and is normal."""
+    """200,000 runs of few steps from N(0, I): every axis has the variance of the linear recursion, and is normal."""
     t_end = 0.1
     grid = samplers.time_grid(OU, 12, 1.0, t_end)
     expected = np.array([em_law(OU, grid, lam) for lam in (4.0, 0.25)])
-    start = torch.randn(20_000, 2, generator=rng(3), dtype=f64)
+    start = torch.randn(200_000, 2, generator=rng(3), dtype=f64)
     denoiser = ExactDenoiser(gaussian((4.0, 0.25)), OU)
     x = samplers.sample(denoiser, OU, start, steps=12, t_start=1.0, t_end=t_end, method="em", generator=rng(4)).numpy()
-    np.testing.assert_allclose(x.var(0), expected, rtol=5 * math.sqrt(2 / 20_000))
+    np.testing.assert_allclose(x.var(0), expected, rtol=5 * math.sqrt(2 / 200_000))
     for axis, std in zip(x.T, np.sqrt(expected)):
         assert stats.kstest(axis / std, "norm").pvalue > 1e-3
 
