@@ -25,7 +25,8 @@ def clipped_cells(points: torch.Tensor, heights: torch.Tensor, box: float) -> li
         polygon = square if others is not None else square[:0]
         for j in others if others is not None else ():
             polygon = _cut(polygon, y[j] - y[i], h[i] - h[j])
-            if len(polygon) == 0:
+            if len(polygon) < 3:
+                polygon = square[:0]
                 break
         cells.append(torch.from_numpy(np.ascontiguousarray(polygon)))
     return cells

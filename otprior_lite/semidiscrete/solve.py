@@ -15,6 +15,7 @@ import torch
 
 from ..errors import count, expect, known, real_tensor
 from ..randomness import check_generator
+from .ancestors import PRESETS, adam_steps, asgd_steps, entropic_steps
 from .brenier import BrenierMap
 from .evaluate import dual_cost, evaluate
 from .exact import exact_fit, exact_steps
@@ -26,7 +27,7 @@ from .sampling import Sampler
 from .start import mean_field
 from .state import State
 
-METHODS = ("auto", "exact", "newton")
+METHODS = ("auto", "exact", "newton", "pyomt", "dpm-ot", "paper", "asgd", "entropic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,17 @@ def solve(points, weights=None, *, strict: bool = False, **options) -> Fit:
 def solve_steps(
     points, weights=None, *, tolerance: float = 0.05, generator: torch.Generator, method: str = "auto", device=None,
     dtype: torch.dtype = torch.float32, max_samples: int | None = None, warm_start=None, resume: State | None = None,
+    learning_rate: float | None = None, tau: float = 0.3,
 ):  # fmt: skip
     """Iterate over the states of a solve; the last one's `fit` is the result. Arguments are checked at once.
 
     points (n, d); weights (n,), default uniform. tolerance: L1 error of the cell masses. generator: of the
     samples; the exact methods draw none. method: "auto" is "exact" where the atoms lie on a line or in a plane,
-    else "newton". device: default that of points; "auto" takes a GPU if there is one. dtype: of the scores.
+    else "newton"; "pyomt", "dpm-ot", "paper", "asgd" and "entropic" are the ancestors (see `ancestors`). device: default that of points; "auto" takes a GPU if there is one. dtype: of the scores.
     max_samples: base draws after which the solver gives up, default 20 times the noise floor
     S = 2 N / (pi tolerance^2). warm_start: heights, one for each point. resume: a State of an interrupted solve
-    of the same problem; the generator is set to its position.
+    of the same problem; the generator is set to its position. learning_rate: of the Adam methods, absolute; tau: of
+    "entropic", in units of `smooth.score_scale`.
     """
     check_generator(generator)
     known(method, METHODS, "method")
@@ -85,17 +88,24 @@ def solve_steps(
         _check_resume(problem, method, resume)
     if method == "exact":
         return _run_exact(problem, tolerance, start, resume)
-    task = _task(problem, tolerance, generator, device, dtype, max_samples)
-    return _run(problem, task, method, start, resume)
+    expect(learning_rate is None or learning_rate > 0, "learning_rate", "a positive number", learning_rate)
+    expect(tau > 0, "tau", "a positive temperature", tau)
+    task = _task(problem, tolerance, generator, device, dtype, max_samples, recycle=method == "newton")
+    steps = {
+        "newton": newton_steps,
+        "asgd": asgd_steps,
+        "entropic": lambda task, state: entropic_steps(task, state, tau),
+    }.get(method, lambda task, state: adam_steps(task, state, PRESETS[method], learning_rate))
+    return _run(problem, task, method, steps, start, resume)
 
 
-def _task(problem, tolerance, generator, device, dtype, max_samples) -> Task:
+def _task(problem, tolerance, generator, device, dtype, max_samples, recycle: bool) -> Task:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = problem.points.device if device is None else torch.device(device)
     N = len(problem.weights)
     budget = math.ceil(20 * iid_floor(N, tolerance)) + 100 * N if max_samples is None else max_samples
-    sampler = Sampler(problem.centred(dtype, device))
+    sampler = Sampler(problem.centred(dtype, device), None if recycle else 0)
     return Task(sampler, problem.weights.to(device), tolerance, budget, generator)
 
 
@@ -125,15 +135,16 @@ def _run_exact(problem: Problem, tolerance: float, start, resume):
     yield replace(state, fit=exact_fit(problem, state, tolerance))
 
 
-def _run(problem: Problem, task: Task, method: str, start, resume):
+def _run(problem: Problem, task: Task, method: str, steps, start, resume):
     if resume is None:
-        heights = mean_field(task.points, task.weights)[0] if start is None else start.to(task.weights)
+        plain = torch.zeros_like(task.weights) if method in PRESETS else mean_field(task.points, task.weights)[0]
+        heights = plain if start is None else start.to(task.weights)
         state = State(method, heights, task.generator.get_state())
     else:
         task.generator.set_state(resume.position)
         device = task.weights.device
         state = resume.evolve(heights=resume.heights.to(device), tensors={k: v.to(device) for k, v in resume.tensors.items()})
-    for state in newton_steps(task, state):
+    for state in steps(task, state):
         yield state
     yield from _conclude(problem, task, state)
 
@@ -154,13 +165,18 @@ def _conclude(problem: Problem, task: Task, state: State):
     yield state.evolve(fit=_fit(problem, task, state))
 
 
+def _ended(task: Task, state: State) -> str:
+    used = state.samples >= task.max_samples
+    return f"max_samples = {task.max_samples} used" if used else f"{state.method!r} stopped by its own rule"
+
+
 def _fit(problem: Problem, task: Task, state: State) -> Fit:
     error = state.history[-1].error
     converged = error.interval[1] <= task.tolerance
     reason = (
         f"L1 error {error.l1.value:.3g} (95 % below {error.interval[1]:.3g}) on {error.n} fresh rows, tolerance {task.tolerance:g}"
         if converged
-        else f"max_samples = {task.max_samples} used with L1 error {error.l1.value:.3g} (95 % interval {error.interval[0]:.3g} "
+        else f"{_ended(task, state)} with L1 error {error.l1.value:.3g} (95 % interval {error.interval[0]:.3g} "
         f"to {error.interval[1]:.3g}), tolerance {task.tolerance:g}"
     )
     heights = (state.heights - state.heights.mean()).to(problem.points)
