@@ -103,14 +103,14 @@ class _Mixture:
         r = self._log_joint(x, alpha, variance).softmax(-1)
         if self._axes is None:
             return r @ (alpha * self.means / variance) - (r @ (1 / variance)) * x
-        return -torch.einsum("nk,kde,nke->nd", r, self._axes, self._rotated(x, alpha) / variance)
+        return -torch.einsum("kde,nke->nd", self._axes, r[:, :, None] * self._rotated(x, alpha) / variance)
 
     def _posterior_mean(self, x, alpha, sigma, variance):
         r = self._log_joint(x, alpha, variance).softmax(-1)
         gain = alpha * self._spectrum / variance
         if self._axes is None:
             return r @ ((1 - alpha * gain) * self.means) + (r @ gain) * x
-        return r @ self.means + torch.einsum("nk,kde,nke->nd", r, self._axes, gain * self._rotated(x, alpha))
+        return r @ self.means + torch.einsum("kde,nke->nd", self._axes, r[:, :, None] * gain * self._rotated(x, alpha))
 
     def _component_means(self, x, alpha, variance):
         """E[x_0 | x, component k], shape (n, K, d)."""
@@ -126,7 +126,8 @@ class _Mixture:
         if self._axes is None:
             eye = torch.eye(self.d, dtype=x.dtype, device=x.device)
             return between + (r @ left)[:, :, None] * eye
-        return between + torch.einsum("nk,kij,kj,klj->nil", r, self._axes, left, self._axes)
+        within = torch.einsum("kij,kj,klj->kil", self._axes, left, self._axes)
+        return between + torch.einsum("nk,kil->nil", r, within)
 
 
 @dataclass(frozen=True, eq=False)
