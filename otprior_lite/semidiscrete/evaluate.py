@@ -66,7 +66,8 @@ def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassEr
     floor = iid * math.sqrt(inflation)
     squared = raw**2 - floor**2
     plugin = max(chi2 + noise, 1e-300)
-    squared_error = chi2_error * raw**2 / plugin
+    # A sum of sizes varies up to pi/2 more than a sum of squares, and "spread like noise" holds up to 0.53 / sqrt N.
+    squared_error = math.hypot(math.sqrt(math.pi / 2) * chi2_error * raw**2 / plugin, 0.53 / math.sqrt(N) * max(0.0, squared))
     l1, low, high = (math.sqrt(max(0.0, squared + k * squared_error)) for k in (0, -UPPER, UPPER))
     empty = int((shares.sum(0) == 0).sum())
     n = groups * rows

@@ -42,7 +42,7 @@ def exact_steps(problem: Problem, state: State, warm: bool):
         if fraction:
             state = state.evolve(heights=torch.from_numpy(heights), step=state.step + 1, numbers={"fraction": fraction})
             yield state
-    yield state.evolve(heights=torch.from_numpy(heights))
+    yield state.evolve(heights=torch.from_numpy(heights - heights.mean()))
 
 
 def exact_masses(points: torch.Tensor, heights: torch.Tensor) -> tuple[np.ndarray, float]:

@@ -25,7 +25,7 @@ def check_size(atoms: int, tolerance: float) -> tuple[float, float]:
     for exponent in range(-4, 25):
         share = 2 ** (exponent / 2)  # rows / S
         sd = 2 * math.sqrt((1 + 1 / share) / share) * 0.95 * math.sqrt(math.pi / 2 / atoms)
-        aim = 1 - UPPER * sd - 0.05
+        aim = (1 - UPPER * sd - 0.05) / (1 + 0.53 * UPPER / math.sqrt(atoms))
         if aim > 0:
             best = min(best, (share + 1 / aim, share, aim))
     return best[1] * iid_floor(atoms, tolerance), math.sqrt(best[2]) * tolerance
