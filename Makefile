@@ -18,7 +18,7 @@ book: .venv/.book  ## Build the book and check it; open _build/html/index.html
 	$(BIN)/python -m otprior_book.build
 
 test: book  ## Build the book, then run every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 lab: .venv/.lab  ## Open the chapters as notebooks in JupyterLab
 	JUPYTER_CONFIG_DIR=$(CURDIR)/.venv/etc/jupyter $(BIN)/jupyter-lab book/chapters
