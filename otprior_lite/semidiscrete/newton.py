@@ -21,6 +21,7 @@ from .state import State
 
 BAD = 2.0  # a chi2 above this says: the start tells nothing
 STALLED = 4.0  # an error that many times above the model's says: 1/t steps are too short
+EXCESS = 1.15  # chi2 of n anchored samples over N / n, as measured: the mean field is not the Hessian
 CAP = 0.5  # largest fraction of a Newton step
 
 
@@ -67,7 +68,7 @@ def _go_on(task, state: State, seen: Evaluation, scale) -> State:
     """Anchor at heights whose error was just measured, or begin averaging if they are too bad."""
     N, aim = len(task.weights), check_size(len(task.weights), task.tolerance)[1]
     chi2 = max(seen.error.chi2.value, seen.error.chi2.error, 1e-9)
-    goal = 2 / math.pi * N / aim**2
+    goal = EXCESS * 2 / math.pi * N / aim**2
     if chi2 > BAD:
         return begin_averaging(task, state)
     numbers = {**state.numbers, "averaging": 0.0, "prior": N / chi2, "seen": 0.0, "goal": goal}

@@ -33,7 +33,8 @@ class Sampler:
         self._plain = points.new_empty((self.base + self.shifts, N))  # the first rows are repeated at the end
         self._raised, self._sums = (points.new_empty((self.base, N)) for _ in range(2))
         self._winners = torch.empty((1 + 2 * self.shifts, self.base), dtype=torch.long, device=points.device)
-        self._argmax = _argmax_into(self._sums)
+        self._pairs = [self._plain[k : k + self.base] for k in range(1, self.shifts + 1)]
+        self._argmax = [_argmax_into(self._sums, row) for row in self._winners]
 
     def counts(self, heights: torch.Tensor, blocks: int, generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Counts (N,) float64 of `blocks` blocks, and per block the mean of u = max score over its base draws."""
@@ -52,20 +53,19 @@ class Sampler:
 
     def _count(self, x, heights, counts):
         """Add the winners of one block to `counts`; return the mean of u."""
-        plain = self._plain[: self.base]
+        plain, raised, sums = self._plain[: self.base], self._raised, self._sums
         torch.mm(x, self.columns, out=plain)
-        torch.add(plain, heights, out=self._sums)
-        self._argmax(self._winners[0])
-        top = self._sums.gather(1, self._winners[0][:, None]).double().mean()
+        torch.add(plain, heights, out=sums)
+        self._argmax[0]()
+        top = sums.gather(1, self._winners[0][:, None]).double().mean()
         if self.shifts:
-            torch.add(plain, heights * 2**0.5, out=self._raised)
+            torch.add(plain, heights, alpha=2**0.5, out=raised)
             self._plain[self.base :] = plain[: self.shifts]
-        for k in range(1, self.shifts + 1):
-            other = self._plain[k : k + self.base]
-            torch.add(self._raised, other, out=self._sums)
-            self._argmax(self._winners[2 * k - 1])
-            torch.sub(self._raised, other, out=self._sums)
-            self._argmax(self._winners[2 * k])
+        for k, other in enumerate(self._pairs):
+            torch.add(raised, other, out=sums)
+            self._argmax[2 * k + 1]()
+            torch.sub(raised, other, out=sums)
+            self._argmax[2 * k + 2]()
         counts += torch.bincount(self._winners.view(-1), minlength=len(counts))
         return top
 
@@ -75,9 +75,9 @@ def default_shifts(d: int) -> int:
     return 1 if d < 16 else 4 if d < 256 else 8
 
 
-def _argmax_into(scores: torch.Tensor):
-    """A function that writes the argmax of the rows of `scores` into a vector; numpy's on a CPU."""
+def _argmax_into(scores: torch.Tensor, out: torch.Tensor):
+    """A function that writes the argmax of the rows of `scores` (n, N) into `out` (n,); numpy's on a CPU."""
     if scores.device.type != "cpu":
-        return lambda out: torch.argmax(scores, 1, out=out)
-    rows = scores.numpy()
-    return lambda out: rows.argmax(1, out=out.numpy())
+        return lambda: torch.argmax(scores, 1, out=out)
+    rows, winners = scores.numpy(), out.numpy()
+    return lambda: rows.argmax(1, out=winners)
