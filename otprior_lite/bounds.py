@@ -30,7 +30,8 @@ def gaussian_error(kind: str, target, schedule: Schedule, T=None) -> GaussianErr
 
     kind: "ode" (probability flow) or "sde" (reverse SDE), both with the exact score and no discretisation.
     Per eigendirection the output is Gaussian with mean m + a (0 - m_T) and variance
-    lambda s^2 / lambda_T (ode), or lambda + a^2 (s^2 - lambda_T) (sde). T defaults to the schedule's end.
+    lambda s^2 / lambda_T (ode), or lambda + a^2 (s^2 - lambda_T) (sde). T defaults to the schedule's end; the
+    other end is the clean data, also for `ve`, whose t = 0 keeps the noise sigma_min.
     Source: Pierret and Galerne 2025, propositions 3 and 4.
     """
     known(kind, ("ode", "sde"), "kind")

@@ -62,11 +62,17 @@ def _gap(options) -> None:
     t = schedule.T if options.t is None else options.t
     gap = prior_gap(Empirical(dataset.flat.to(torch.float64)), schedule, t, n=count(options.samples, "--samples", 2))
     if options.json:
-        print(json.dumps({"data": dataset.name, "schedule": schedule.name, "t": t, **asdict(gap)}, indent=2))
+        print(json.dumps({"data": dataset.name, "schedule": schedule.name, "t": t, **_plain(asdict(gap))}, indent=2))
         return
     print(f"{dataset.name}, {len(dataset.x)} points in dimension {dataset.flat.shape[1]}; {schedule.name} at t = {t:g}")
     print(f"W2(p_t, N(0, {gap.reference_std:g}^2 I)) lies in [{gap.lower:.4g}, {gap.upper:.4g}]")
     print(f"  mean        {gap.mean:.4g}\n  covariance  {gap.covariance:.4g}\n  shape       {gap.shape}\n  total       {gap.total}")
+
+
+def _plain(numbers: dict) -> dict:
+    """The same with null where a number is not known: JSON has no NaN."""
+    known = {key: _plain(value) if isinstance(value, dict) else value for key, value in numbers.items()}
+    return {key: None if value != value else value for key, value in known.items()}
 
 
 def _figures(options) -> None:

@@ -53,6 +53,7 @@ class Standard:
 
     @property
     def cost(self) -> Cost:
+        """See `Cost`."""
         return Cost(0.0, math.prod(self.shape), 0)
 
     @classmethod
@@ -62,6 +63,7 @@ class Standard:
         return cls(schedule, points.shape[1:], points.dtype, points.device)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """n independent draws, shape (n, *shape of one sample)."""
         z = normal((count(n), *self.shape), generator, dtype=self.dtype, device=self.device)
         return self.schedule.prior_std * z
 
@@ -90,6 +92,7 @@ class MomentMatched:
 
     @property
     def cost(self) -> Cost:
+        """See `Cost`."""
         return Cost(self.solve_seconds, self.mean.numel() ** 2, self._root.nbytes + self.mean.nbytes)
 
     @classmethod
@@ -106,6 +109,7 @@ class MomentMatched:
         return cls(mean, alpha**2 * S + noise_part, time.perf_counter() - start)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """n independent draws, shape (n, *shape of one sample)."""
         z = normal((count(n), self.mean.numel()), generator, dtype=self.mean.dtype, device=self.mean.device)
         return self.mean + (z @ self._root).reshape(n, *self.mean.shape)
 
@@ -126,6 +130,7 @@ class SemiDiscrete:
 
     @property
     def cost(self) -> Cost:
+        """See `Cost`."""
         points = self.map.points
         return Cost(self.solve_seconds, points.numel(), points.nbytes + self.map.heights.nbytes)
 
@@ -144,6 +149,7 @@ class SemiDiscrete:
         return cls(fit.map, tuple(points.shape[1:]), time.perf_counter() - start)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """n independent draws, shape (n, *shape of one sample)."""
         points = self.map.points
         z = normal((count(n), points.shape[1]), generator, dtype=points.dtype, device=points.device)
         return self.map(z).reshape(n, *self.shape)
@@ -167,6 +173,7 @@ class DataInitialised:
 
     @property
     def cost(self) -> Cost:
+        """See `Cost`."""
         return Cost(0.0, self.points[0].numel(), self.points.nbytes)
 
     @classmethod
@@ -175,6 +182,7 @@ class DataInitialised:
         return cls(points, schedule, float(t))
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """n independent draws, shape (n, *shape of one sample)."""
         uniform = torch.ones(len(self.points), device=self.points.device)
         chosen = self.points[categorical(uniform, count(n), generator)]
         return noise(chosen, self.schedule, self.t, generator)
@@ -194,7 +202,9 @@ class Oracle:
 
     @property
     def cost(self) -> Cost:
+        """See `Cost`."""
         return Cost(0.0, self.target.d, self.target.means.nbytes)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """n independent draws, shape (n, *shape of one sample)."""
         return self._law.sample(n, generator)
