@@ -16,13 +16,16 @@ def _number(value: float) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def log_snr(theme: str, results: list[SnrCurve]):
-    """Log-SNR against t/T in two panels; a dot marks a finite end, a triangle an end at minus infinity."""
+def log_snr(theme: str, results: list[SnrCurve], stacked: bool = False):
+    """Log-SNR against t/T in two panels; a dot marks a finite end, a triangle an end at minus infinity.
+
+    stacked: one panel above the other, for a phone.
+    """
     left = [curve for curve in results if curve.label in _LEFT]
     right = [curve for curve in results if curve.label not in _LEFT]
     colours = palette(theme).cycle
-    with canvas(theme, 7, 4.9) as figure:
-        for axes, group in zip(figure.subplots(1, 2, sharey=True), (left, right)):
+    with canvas(theme, *((3.6, 9.2) if stacked else (7, 4.9))) as figure:
+        for axes, group in zip(figure.subplots(*((2, 1) if stacked else (1, 2)), sharey=True), (left, right)):
             infinite = [curve.label for curve in group if not math.isfinite(curve.log_snr_T)]
             for curve, colour, dash in zip(group, colours, _DASHES):
                 height = 1.7 * infinite.index(curve.label) if curve.label in infinite else 0.0
@@ -30,7 +33,8 @@ def log_snr(theme: str, results: list[SnrCurve]):
             axes.set(xlabel="$t/T$", xlim=(0, 1.03), ylim=(_FLOOR - 1, 13))
             axes.axhline(0, color=palette(theme).grid, zorder=0)
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=10, handlelength=2.6)
-        figure.axes[0].set_ylabel("log-SNR  $\\lambda_t$")
+            if stacked or group is left:
+                axes.set_ylabel("log-SNR  $\\lambda_t$")
     return figure
 
 
@@ -42,11 +46,11 @@ def _draw_curve(axes, curve: SnrCurve, colour, dash, floor: float) -> None:
     axes.plot([1.0], [end], marker, color=colour, markersize=6, clip_on=False)
 
 
-def zero_snr(theme: str, results: Rescaling):
-    """Left: log-SNR before and after the rescaling. Right: how much an error of the network grows."""
+def zero_snr(theme: str, results: Rescaling, stacked: bool = False):
+    """First: log-SNR before and after the rescaling. Second: how much an error of the network grows."""
     colour, steps = palette(theme), results.step
-    with canvas(theme, 7, 3.5) as figure:
-        left, right = figure.subplots(1, 2)
+    with canvas(theme, *((3.6, 6.4) if stacked else (7, 3.5))) as figure:
+        left, right = figure.subplots(*((2, 1) if stacked else (1, 2)))
         left.axhspan(-18, float(results.log_snr[-1]), color=colour.grid, alpha=0.6, linewidth=0)
         left.plot(steps, results.log_snr, color=colour.vermillion, label="published")
         left.plot(steps, results.log_snr_rescaled, color=colour.blue, linestyle="--", label="rescaled")
