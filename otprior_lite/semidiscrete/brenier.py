@@ -16,6 +16,7 @@ import torch
 
 from ..errors import count, expect, point_cloud, real_tensor
 from ..randomness import normal
+from .masses import exact_masses
 from .scores import best_cells
 
 
@@ -60,8 +61,6 @@ class BrenierMap:
 
     def exact_masses(self) -> torch.Tensor:
         """Cell masses (N,) without sampling, float64; d = 1 or 2 only."""
-        from .exact import exact_masses
-
         expect(self.d <= 2, "points", "dimension 1 or 2 (use masses(n, generator))", f"dimension {self.d}")
         return torch.from_numpy(exact_masses(self.points, self.heights)[0]).to(self.points.device)
 

@@ -15,17 +15,12 @@ import torch
 from ..estimate import Estimate
 from .brenier import BrenierMap
 from .fit import Fit, MassError
-from .line import line_heights, line_masses
-from .plane import newton_plane, plane_masses, plane_potential, plane_start
+from .line import line_heights
+from .masses import coordinates, exact_masses
+from .plane import newton_plane, plane_masses, plane_start
 from .power import laguerre
-from .problem import Problem, planar_frame
+from .problem import Problem
 from .state import State
-
-
-def coordinates(points: torch.Tensor, centre: torch.Tensor, frame: torch.Tensor | None) -> np.ndarray:
-    """Centred atoms in their line or plane, (N, r) float64, r = 0, 1 or 2."""
-    centred = points.detach().double() - centre.double()
-    return (centred if frame is None else centred @ frame).cpu().numpy()
 
 
 def exact_steps(problem: Problem, state: State, warm: bool):
@@ -43,19 +38,6 @@ def exact_steps(problem: Problem, state: State, warm: bool):
             state = state.evolve(heights=torch.from_numpy(heights), step=state.step + 1, numbers={"fraction": fraction})
             yield state
     yield state.evolve(heights=torch.from_numpy(heights - heights.mean()))
-
-
-def exact_masses(points: torch.Tensor, heights: torch.Tensor) -> tuple[np.ndarray, float]:
-    """Cell masses (N,) float64 and E max_j (<z, y_j> + h_j), for any heights of distinct atoms on a line or plane."""
-    y = coordinates(points, points.double().mean(0), planar_frame(points))
-    h = heights.detach().double().cpu().numpy()
-    if y.shape[1] == 0 or len(y) == 1:
-        return (h == h.max()) / (h == h.max()).sum(), float(h.max())
-    if y.shape[1] == 1:
-        return line_masses(y[:, 0], h)
-    sides = laguerre(y, h)
-    masses = plane_masses(sides)
-    return masses, plane_potential(h, sides, masses)
 
 
 def exact_fit(problem: Problem, state: State, tolerance: float) -> Fit:

@@ -16,7 +16,6 @@ import torch
 
 from ..errors import count, expect
 from ..randomness import normal
-from .brenier import BrenierMap
 from .scores import block_rows
 
 
@@ -28,7 +27,7 @@ class ExtendedMap:
     spacing: median distance between the atoms of the two cells nearest to a draw. neighbours: centres considered.
     """
 
-    map: BrenierMap
+    map: "BrenierMap"  # noqa: F821 - brenier imports this module
     centres: torch.Tensor
     angle: float | None
     jump: float | None
@@ -56,7 +55,7 @@ class ExtendedMap:
         return index, weights / weights.sum(1, keepdim=True)
 
 
-def extend(map: BrenierMap, n: int, generator, *, angle=None, jump=None, neighbours: int = 8) -> ExtendedMap:
+def extend(map, n: int, generator, *, angle=None, jump=None, neighbours: int = 8) -> ExtendedMap:
     """Mass centres from n draws of N(0, I), and the thresholds: `angle` (radians, unit-dependent) and `jump` (scale-free)."""
     expect(angle is None or angle >= 0, "angle", "None or radians >= 0", angle)
     expect(jump is None or jump >= 0, "jump", "None or a ratio >= 0", jump)
@@ -70,7 +69,7 @@ def extend(map: BrenierMap, n: int, generator, *, angle=None, jump=None, neighbo
     return ExtendedMap(map, centres, angle, jump, spacing, neighbours)
 
 
-def mass_centres(map: BrenierMap, n: int, generator) -> torch.Tensor:
+def mass_centres(map, n: int, generator) -> torch.Tensor:
     """E[z | z in cell j] (N, d) from n draws; NaN for a cell that no draw hit."""
     sums, hits = torch.zeros_like(map.points, dtype=torch.float64), torch.zeros(len(map.points), dtype=torch.float64, device=map.points.device)
     left = count(n)

@@ -36,7 +36,7 @@ def test_argmax_and_potential():
 
 def test_convexity_gradient_hessian():
     """Check 30: F convex, F(h + c) = F(h), dF = w - b, D^2 F = Laplacian of the conductances."""
-    from otprior_lite.semidiscrete.exact import exact_masses
+    from otprior_lite.semidiscrete.masses import exact_masses
 
     y, b = gaussian(12, 2, seed=3), torch.full((12,), 1 / 12, dtype=F64)
     F = lambda h: exact_masses(y, h)[1] - float(b @ h)  # noqa: E731
