@@ -7,7 +7,7 @@ calls the drawing function itself, `figures.giraffe.samples(theme, results)`.
 from functools import cache
 from importlib import import_module
 
-from ..errors import known
+from ..errors import known, optional
 
 # name: (module here and in experiments, drawing function, experiment)
 _FIGURES = {
@@ -20,6 +20,12 @@ _FIGURES = {
     "transport_sinkhorn": ("transport", "sinkhorn", "sweep"),
     "transport_gaussians": ("transport", "gaussians", "gaussians"),
     "transport_bias": ("transport", "bias", "bias"),
+    "laguerre_cells": ("laguerre", "cells", "newton"),
+    "laguerre_newton": ("laguerre", "newton", "newton"),
+    "laguerre_training": ("laguerre", "training", "training"),
+    "laguerre_recycling": ("laguerre", "recycling", "recycling"),
+    "laguerre_race": ("laguerre", "race", "race"),
+    "laguerre_smoothing": ("laguerre", "smoothing", "smoothing"),
     "digits_gap": ("digits", "gap", "gaps"),
     "digits_sheet": ("digits", "sheet", "runs"),
     "digits_distances": ("digits", "distances", "runs"),
@@ -34,6 +40,7 @@ def names() -> tuple[str, ...]:
 def make(name: str, theme: str = "light"):
     """The figure called `name` in "light", "dark" or "print", as a matplotlib Figure."""
     module, draw, experiment = _FIGURES[known(name, names(), "name")]
+    optional("matplotlib", "figures")  # before the experiment runs
     return getattr(import_module(f".{module}", __name__), draw)(theme, results(module, experiment))
 
 
