@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 
 from otprior_book import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 EXTRAS = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 DIRECT = [(extra, Requirement(text)) for extra, texts in EXTRAS.items() for text in texts]
 PINS = {
@@ -51,3 +52,10 @@ def test_conda_python_is_allowed_and_pip_is_there():
     assert "pip" in dependencies
     (python,) = [entry for entry in dependencies if str(entry).startswith("python=")]
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.split("=")[1] + ".0")
+
+
+def test_every_package_of_the_library_is_installed():
+    """A wheel holds what pyproject lists: a new folder of the library must be in the list."""
+    listed = set(PYPROJECT["tool"]["setuptools"]["packages"])
+    found = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "otprior_lite").rglob("__init__.py")}
+    assert found | {"otprior_book", "otprior_lite_data"} == listed
