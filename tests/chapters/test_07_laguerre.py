@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from otprior_lite import check
-from otprior_lite.experiments import laguerre
+from otprior_lite.experiments import counting, laguerre
 from otprior_lite.randomness import seeded
 from otprior_lite.semidiscrete import BrenierMap, solve
 from otprior_lite.semidiscrete.plane import plane_hessian
@@ -101,14 +101,14 @@ def test_counting_noise_has_its_formula(solved):
 
 
 def test_the_training_sample_lies():
-    run = laguerre.training()
+    run = counting.training()
     assert run.seen[-1] < run.floor / 3
     assert run.fresh[-1] == pytest.approx(run.floor, rel=0.15)
     assert run.fresh[-1] > 3 * run.seen[-1]
 
 
 def test_recycled_rows_are_unbiased_and_worth_more_than_antithetic_ones():
-    run = laguerre.recycling(shifts=(0, 1, 4, 16), n=150, blocks=200)
+    run = counting.recycling(shifts=(0, 1, 4, 16), n=150, blocks=200)
     assert run.variance[0] == pytest.approx(1, abs=0.05)
     assert run.antithetic == pytest.approx(0.5, abs=0.05)
     assert list(run.variance) == sorted(run.variance, reverse=True)
@@ -117,13 +117,13 @@ def test_recycled_rows_are_unbiased_and_worth_more_than_antithetic_ones():
 
 
 def test_closed_form_start_is_good_on_noised_points_only():
-    l1 = {(row.name, row.alpha): row.l1 for row in laguerre.starts(n=300, draws=10_000)}
+    l1 = {(row.name, row.alpha): row.l1 for row in counting.starts(n=300, draws=10_000)}
     assert l1["closed form", 0.5] < 0.1 < 0.3 < l1["closed form", 1.0]
     assert all(l1["closed form", a] < l1[name, a] for a in (1.0, 0.5) for name in ("zero", "Voronoi"))
 
 
 def test_engine_ends_below_the_floor_and_below_its_ancestors():
-    tracks = {t.method: t for t in laguerre.race(problems=(("noised", 0.5),), methods=("newton", "paper", "dpm-ot", "pyomt"), looks=2)}
+    tracks = {t.method: t for t in counting.race(problems=(("noised", 0.5),), methods=("newton", "paper", "dpm-ot", "pyomt"), looks=2)}
     engine = tracks["newton"]
     floor = math.sqrt(2 * 100 / (math.pi * engine.samples[-1]))
     assert engine.l1[-1] < floor
