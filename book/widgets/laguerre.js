@@ -154,8 +154,8 @@ export default {
           <label>Voronoi <input class="solve" type="range" min="0" max="1" step="0.01" aria-label="Solve: from Voronoi heights to equal masses"> solved</label>
         </div>
         <div class="laguerre-line">
-          <label>Shift all <input class="shift" type="range" min="-1" max="1" step="0.05" aria-label="Shift all atoms to the right"></label>
-          <label>Spread <input class="spread" type="range" min="0.5" max="1.4" step="0.05" aria-label="Spread of the atoms"></label>
+          <label>Shift all <input class="shift" type="range" min="-0.7" max="0.7" step="0.05" aria-label="Shift all atoms to the right"></label>
+          <label>Spread <input class="spread" type="range" min="0.5" max="1.1" step="0.05" aria-label="Spread of the atoms"></label>
           <button type="button" class="reset">Reset</button>
         </div>
         <div class="laguerre-panels">

@@ -6,7 +6,10 @@ from ..experiments.counting import Recycling, Track, Training
 from .style import canvas, palette
 
 _MARKS = {"newton": "D", "asgd": "o", "entropic": "s", "paper": "^", "dpm-ot": "v", "pyomt": "x"}
-_LABELS = {"newton": "engine", "asgd": "averaged SGD", "entropic": "entropic", "paper": "paper's Adam", "dpm-ot": "DPM-OT's Adam", "pyomt": "fixed sample"}
+_LABELS = {
+    "newton": "engine", "asgd": "averaged SGD", "entropic": "entropic", "paper": "paper's Adam", "dpm-ot": "DPM-OT's Adam",
+    "pyomt": "fixed sample",
+}  # fmt: skip
 
 
 def training(theme: str, result: Training, width: float = 7.2):
@@ -36,7 +39,8 @@ def recycling(theme: str, result: Recycling, width: float = 7.2):
         axis.plot(places, result.variance, "D-", ms=6, color=colour.green, label="rotation recycling")
         for place, value in zip(places, result.variance):
             axis.annotate(f"{value:.2f}", (place, value), xytext=(6, 5), textcoords="offset points", fontsize=9)
-        axis.set(yscale="log", xlabel="K, rotated partners of each draw", ylabel="variance per base draw", ylim=(0.02 if width > 5 else 0.006, 1.6), xlim=(-0.2, len(places) - 0.6))
+        axis.set(yscale="log", xlabel="K, rotated partners of each draw", ylabel="variance per base draw")
+        axis.set(ylim=(0.02 if width > 5 else 0.006, 1.6), xlim=(-0.2, len(places) - 0.6))
         axis.set_xticks(list(places), [str(K) for K in result.shifts])
         axis.set_yticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
         axis.minorticks_off()
