@@ -7,7 +7,6 @@ process pins itself to one core, every library is told to use one thread before 
 
 import os
 import platform
-import time
 from importlib.metadata import PackageNotFoundError, version
 
 PEERS = ("torch", "numpy", "scipy", "POT", "ott-jax", "jax", "jaxlib", "optax", "scikit-learn")
@@ -22,17 +21,6 @@ def pin() -> int:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["JAX_PLATFORMS"] = "cpu"
     return core
-
-
-class Stopwatch:
-    """CPU seconds since it was made, less those spent inside `paused`."""
-
-    def __init__(self):
-        self.start, self.lost = time.process_time(), 0.0
-
-    @property
-    def seconds(self) -> float:
-        return time.process_time() - self.start - self.lost
 
 
 def machine() -> dict:

@@ -67,11 +67,15 @@ def _ratio(name, mine, other, most) -> Verdict:
     if mine is None or other is None:
         return Verdict(name, "not measured here", "not measured")
     ratio = mine.value / other.value
-    low, high = mine.bound != ">" and other.bound != "<", mine.bound != "<" and other.bound != ">"  # ratio is at most, at least
+    low, high = mine.bound != ">" and other.bound != "<", mine.bound != "<" and other.bound != ">"
     sign = "" if low and high else "at most " if low else "at least " if high else "about "
     verdict = "met" if ratio <= most and low else "not met" if ratio > most and high else "open"
     size = f"1/{1 / ratio:.1f}" if ratio < 1 else f"{ratio:.1f}"
     return Verdict(name, f"{mine} s / {other} s = {sign}{size}", verdict)
+
+
+def _bound(name, measured, met: bool) -> Verdict:
+    return Verdict(name, measured, "met" if met else "not met")
 
 
 def verdicts(content: dict, plans) -> list[Verdict]:
@@ -83,7 +87,8 @@ def verdicts(content: dict, plans) -> list[Verdict]:
     for cloud in by_kind["digits"]:
         mine = reach(content, cloud, "ours", 0.05)
         for peer, most in (("ott", 10), ("ott_warm", 8), ("pot", 8), ("adam", 15)):
-            found.append(_ratio(f"{cloud.name}: to 5 %, at most 1/{most} of {PEERS[peer]}", mine, reach(content, cloud, peer, 0.05), 1 / most))
+            name = f"{cloud.name}: to 5 %, at most 1/{most} of {PEERS[peer]}"
+            found.append(_ratio(name, mine, reach(content, cloud, peer, 0.05), 1 / most))
         mine = reach(content, cloud, "ours", 0.02)
         rivals = [time for peer in PEERS if (time := reach(content, cloud, peer, 0.03))]
         first = min(rivals, key=lambda t: t.value, default=None)
@@ -91,7 +96,7 @@ def verdicts(content: dict, plans) -> list[Verdict]:
         draws = reach(content, cloud, "ours", 0.05, "samples")
         if draws:
             share = draws.value / iid_floor(cloud.atoms, 0.05)
-            found.append(Verdict(f"{cloud.name}: base draws at 5 %, at most S/2", f"{draws} = {share:.2f} S", "met" if share <= 0.5 else "not met"))
+            found.append(_bound(f"{cloud.name}: base draws at 5 %, at most S/2", f"{draws} = {share:.2f} S", share <= 0.5))
     for cloud in by_kind["images"]:
         for target, peer, most in ((0.1, "ott_warm", 8), (0.1, "ott", 12), (0.05, "ott", 6)):
             if not (cloud.noised and peer == "ott_warm"):
@@ -101,15 +106,16 @@ def verdicts(content: dict, plans) -> list[Verdict]:
         whole = certified(content, cloud, 1e-8)
         if whole:
             fine = whole.value <= 0.25 and not whole.bound
-            found.append(Verdict(f"{cloud.name}: to 1e-8 in at most 0.25 s", f"{whole} s", "met" if fine else "not met"))
+            found.append(_bound(f"{cloud.name}: to 1e-8 in at most 0.25 s", f"{whole} s", fine))
         for peer in ("ott", "pot", "adam"):
             time = reach(content, cloud, peer, 0.15)
             if time:
-                found.append(Verdict(f"{cloud.name}: {PEERS[peer]} not at 15 % in 5 s", f"{time} s", "met" if time.bound == ">" else "not met"))
+                found.append(_bound(f"{cloud.name}: {PEERS[peer]} not at 15 % in 5 s", f"{time} s", time.bound == ">"))
     for key, cell in content["cells"].items():
         if key.endswith("/rates"):
             share = cell["product"] / cell["machine"]
             whole = 100 * cell["plain"] / cell["machine"]
-            text = f"{cell['product']:.0f} / {cell['machine']:.0f} GFLOP/s = {100 * share:.0f} %; with draws, argmax and counts {whole:.0f} %"
-            found.append(Verdict(f"{key[:-6]}: score product, at least 75 % of the machine's rate", text, "met" if share >= 0.75 else "not met"))
+            text = f"{cell['product']:.0f} / {cell['machine']:.0f} GFLOP/s = {100 * share:.0f} %"
+            text += f"; with draws, argmax and counts {whole:.0f} %"
+            found.append(_bound(f"{key[:-6]}: score product, at least 75 % of the machine's rate", text, share >= 0.75))
     return found

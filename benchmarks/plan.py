@@ -47,10 +47,11 @@ def adam_grid(*settings):
 def digits_plan(noised):
     return Plan(
         Cloud("digits", 1500, noised), targets=(0.1, 0.05, 0.03, 0.02), certified=(0.05,), limit=20, tuning=2.5,
-        lengths={"ott": (2.5, 8), "ott_warm": (2.5, 8), "pot": (2.5, 8), "adam": (10,)}, draws=2**20,
+        lengths={"ott": (1, 2.5, 8), "ott_warm": (1, 2.5, 8), "pot": (1, 2.5, 8), "adam": (10,)}, draws=2**20,
         grids={
-            "ott": ott_grid(0.01, 0.025, 0.06, tuned=2.5), "ott_warm": ott_grid(0.01, 0.025, 0.06, tuned=2.5),
-            "pot": pot_grid((0.05, 2 / 3), (0.1, 2 / 3), (0.1, 1 / 2)), "adam": adam_grid((10, 0.075), (4, 0.03), (4, 0.015)),
+            "ott": ott_grid(0.004, 0.01, 0.025, 0.06, tuned=2.5), "ott_warm": ott_grid(0.004, 0.01, 0.025, 0.06, tuned=2.5),
+            "pot": pot_grid((0.05, 2 / 3), (0.1, 2 / 3), (0.1, 1 / 2), (0.2, 2 / 3)),
+            "adam": adam_grid((10, 0.075), (4, 0.03), (4, 0.015)),
         },
     )  # fmt: skip
 
@@ -60,8 +61,8 @@ def images_plan(noised):
         Cloud("images", 2500, noised), targets=(0.1, 0.05), certified=(0.1,), limit=20, tuning=3,
         lengths={"ott": (6, 18), "ott_warm": (6, 18), "pot": (9,), "adam": (9,)}, draws=2**18,
         grids={
-            "ott": ott_grid(0.06, 0.15, 0.4, tuned=3), "ott_warm": ott_grid(0.03, 0.08, 0.2, tuned=3),
-            "pot": pot_grid((0.3, 2 / 3), (1, 2 / 3)), "adam": adam_grid((1, 0.1), (2, 0.2)),
+            "ott": ott_grid(0.06, 0.15, 0.4, tuned=3), "ott_warm": ott_grid(0.012, 0.03, 0.08, 0.2, tuned=3),
+            "pot": pot_grid((0.1, 1 / 2), (0.3, 2 / 3), (1, 2 / 3)), "adam": adam_grid((1, 0.04), (1, 0.1), (2, 0.2)),
         },
     )  # fmt: skip
 
@@ -87,6 +88,5 @@ def quick(plan: Plan) -> Plan:
     atoms = plan.cloud.atoms // 5
     grids = {peer: grid[:2] for peer, grid in plan.grids.items()}
     cloud = replace(plan.cloud, atoms=atoms)
-    return replace(
-        plan, cloud=cloud, limit=1, tuning=0.2, lengths=dict.fromkeys(grids, (0.4,)), draws=2**14, grids=grids, certified=plan.certified,
-    )
+    lengths = dict.fromkeys(grids, (0.4,))
+    return replace(plan, cloud=cloud, limit=1, tuning=0.2, lengths=lengths, draws=2**14, grids=grids)

@@ -120,7 +120,8 @@ def run_gpu(results) -> None:
     for cloud, tolerance in GPU:
         if (key := f"gpu/{cloud.name}/{tolerance:g}") not in results.cells:
             point, converged = ours.certified(cloud, tolerance, 0, device="cuda")
-            results.add(key, {"wall": point.seconds, "samples": point.samples, "converged": converged, "device": torch.cuda.get_device_name()})
+            cell = {"wall": point.seconds, "samples": point.samples, "converged": converged}
+            results.add(key, cell | {"device": torch.cuda.get_device_name()})
             say(f"{key}: {point.seconds:.2f} s")
 
 
