@@ -106,9 +106,10 @@ def _check(task, state: State, scale) -> State:
 
 
 def _look(task, state: State, careful: bool) -> tuple[State, Evaluation]:
-    """A check of full size; unless `careful`, a small one first, which is enough to see a large error."""
-    N, rows = len(task.weights), state.numbers["rows"]
-    sizes = (check_size(N, task.tolerance)[0],) if careful else (4 * N, check_size(N, task.tolerance)[0])
+    """A check of full size; unless `careful`, smaller ones first, which are enough to see a large error."""
+    N, rows, full = len(task.weights), state.numbers["rows"], check_size(len(task.weights), task.tolerance)[0]
+    small = [] if careful else [4 * N * 8**k for k in range(8) if 32 * N * 8**k < full]
+    sizes = (*small, full)
     for size in sizes:
         seen = evaluate(task.sampler, state.heights, task.weights, max(8, round(size / rows)), task.generator)
         state = state.evolve(samples=state.samples + seen.samples)
