@@ -7,6 +7,7 @@ process pins itself to one core, every library is told to use one thread before 
 
 import os
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 PEERS = ("torch", "numpy", "scipy", "POT", "ott-jax", "jax", "jaxlib", "optax", "scikit-learn")
@@ -33,4 +34,10 @@ def machine() -> dict:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return {"processor": name, "cores": os.cpu_count(), "versions": versions}
+    return {"processor": name, "cores": os.cpu_count(), "versions": versions, "commit": _commit()}
+
+
+def _commit() -> str:
+    """The commit that is measured, with a + if files that git knows were changed."""
+    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()  # noqa: E731
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--short", "-uno", "otprior_lite") else "")

@@ -53,7 +53,7 @@ def _about(content) -> str:
     about = content["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     spent = f" The run used {content['cpu_seconds']} CPU s." if "cpu_seconds" in content else ""
-    return f"**Where.** {about['processor']}, {about['cores']} cores, {about['date']}; {versions}.{spent}\n"
+    return f"**Where.** {about['processor']}, {about['cores']} cores, {about['date']}; commit {about.get('commit', 'unknown')}; {versions}.{spent}\n"
 
 
 def _goals(content, plans) -> str:
@@ -146,7 +146,8 @@ def _grids(content, plans) -> str:
                 cell = content["cells"].get(f"{plan.cloud.name}/{peer}/{setting['name']}/{plan.tuning:g}/1000")
                 best = content.get("chosen", {}).get(plan.cloud.name, {}).get(peer) == setting["name"]
                 if cell and "l1" in cell:
-                    mark = "chosen" if best else ""
+                    edge = peer.startswith("ott") and setting in (grid[0], grid[-1])
+                    mark = "chosen" + (", at the end of the grid" if edge else "") if best else ""
                     rows.append((plan.cloud.name, PEERS[peer], setting["name"], f"{cell['l1'][-1]:.3f}", mark))
     head = ("cloud", "peer", "setting", "L1 after the tuning time", "")
     text = "A rate of 1 would correct a wrong cell in one step, by the mean-field slope of its mass; for Adam, whose steps\n"

@@ -141,7 +141,8 @@ def main() -> None:
 
 
 def measure(results, plans, seeds: int, until: float) -> None:
-    results.content["about"] = clock.machine() | {"date": time.strftime("%Y-%m-%d"), "core": core}
+    about = clock.machine() | {"date": time.strftime("%Y-%m-%d"), "core": core}
+    results.content["about"] = about | results.content["about"]  # a run that goes on keeps where it began
     for plan in plans:
         if plan.cloud.kind != "moons" and (key := f"{plan.cloud.name}/rates") not in results.cells:
             results.add(key, ours.score_rates(plan.cloud, repeats=40))
