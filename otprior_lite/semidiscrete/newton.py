@@ -51,8 +51,9 @@ def _pilot(task, state: State, scale) -> State:
     """Measure the start on 4 N rows, other starts too if it is bad, and decide how to go on from the best."""
     blocks = max(8, round(4 * len(task.weights) / task.sampler.rows * (1 + 0.5 * task.sampler.shifts)))
     seen = evaluate(task.sampler, state.heights, task.weights, blocks, task.generator)
-    for start in (mean_field(task.points, task.weights)[0], gaussian(task.points, task.weights)):
+    for candidate in (lambda points, weights: mean_field(points, weights)[0], gaussian):
         if seen.error.chi2.value > BAD:
+            start = candidate(task.points, task.weights)
             other = evaluate(task.sampler, start, task.weights, blocks, task.generator)
             state = state.evolve(samples=state.samples + other.samples)
             if other.error.chi2.value < BAD:
