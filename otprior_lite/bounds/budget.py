@@ -50,7 +50,8 @@ def _grid(schedule: Schedule, T, t_end, steps, times) -> np.ndarray:
     expect(0 < T <= schedule.T, "T", f"a time in (0, {schedule.T:g}]", T)
     if times is not None:
         grid = real_tensor(times, "times").double().cpu().numpy()
-        good = grid.ndim == 1 and len(grid) > 1 and bool((np.diff(grid) < 0).all()) and abs(grid[0] - T) < 1e-9 * (1 + T) and grid[-1] >= 0
+        good = grid.ndim == 1 and len(grid) > 1 and bool((np.diff(grid) < 0).all())
+        good = good and abs(grid[0] - T) < 1e-9 * (1 + T) and grid[-1] >= 0
         expect(good, "times", f"at least two decreasing times from T = {T:g}", times)
         return grid
     expect(0 <= float(t_end) < T, "t_end", f"a time in [0, {T:g})", t_end)
@@ -97,7 +98,8 @@ def girsanov_budget(
     start = kl(law, schedule, grid[0]).value if prior_kl is None else float(prior_kl)
     expect(start >= -1e-9, "prior_kl", "a non-negative number", start)
     total = max(0.0, start) + (math.sqrt(score.value) + math.sqrt(step.value)) ** 2
-    assumptions = ("Novikov's condition: not checked", f"expectations over p_t: sampled, n = {n}", "law of the start: " + ("N(0, s^2 I)" if prior_kl is None else "given"))
+    begun = "law of the start: " + ("N(0, s^2 I)" if prior_kl is None else "given")
+    assumptions = ("Novikov's condition: not checked", f"expectations over p_t: sampled, n = {n}", begun)
     return ErrorBudget("kl", max(0.0, start), 0.0, score, step, total, assumptions, math.isfinite(total))
 
 
@@ -152,7 +154,9 @@ def gronwall_budget(
     score, step = (Estimate(value, 0.0, len(x), math.sqrt(square)) for value, square in terms.values())
     prior, mapped = (first.value * float(w2) if w2 > 0 else 0.0 for w2 in (prior_w2, map_w2))
     total = prior + mapped + score.value + step.value
-    assumptions = (*first.assumptions[1:], f"local errors over the sampler's own law: sampled, n = {len(x)}", "prior_w2 and map_w2 bound the start: " + ("exact or proved" if start is None else "given"))
+    sampled = f"local errors over the sampler's own law: sampled, n = {len(x)}"
+    begun = "prior_w2 and map_w2 bound the start: " + ("exact or proved" if start is None else "given")
+    assumptions = (*first.assumptions[1:], sampled, begun)
     return ErrorBudget("w2", prior, mapped, score, step, total, assumptions, proved and math.isfinite(total))
 
 

@@ -36,7 +36,8 @@ class CarriedError:
 
 
 def _ends(target, schedule: Schedule, T, t):
-    expect(isinstance(target, GaussianMixture) and target.d == 1, "target", "a GaussianMixture in dimension 1", f"{type(target).__name__} in dimension {target.d}")
+    fits = isinstance(target, GaussianMixture) and target.d == 1
+    expect(fits, "target", "a GaussianMixture in dimension 1", f"{type(target).__name__} in dimension {target.d}")
     T = schedule.T if T is None else float(T)
     expect(0 < T <= schedule.T, "T", f"a time in (0, {schedule.T:g}]", T)
     expect(0 <= float(t) < T, "t", f"a time in [0, {T:g})", t)

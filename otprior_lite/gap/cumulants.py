@@ -21,7 +21,8 @@ def cumulant(target, order: int) -> torch.Tensor:
     Orders 3 and 4 are refused above dimension 32, where they would not fit in memory.
     """
     expect(order in (1, 2, 3, 4), "order", "1, 2, 3 or 4", order)
-    expect(order < 3 or target.d <= _LARGEST, "target", f"dimension at most {_LARGEST} for cumulants of order {order}", f"dimension {target.d}")
+    fits = order < 3 or target.d <= _LARGEST
+    expect(fits, "target", f"dimension at most {_LARGEST} for cumulants of order {order}", f"dimension {target.d}")
     law = target.to(torch.float64)
     if order < 3:
         return law.mean if order == 1 else law.covariance
@@ -32,7 +33,8 @@ def cumulant(target, order: int) -> torch.Tensor:
         mixed = torch.einsum("k,ki,kjl->ijl", law.weights, v, both)
         pure = torch.einsum("k,ki,kjl->ijl", law.weights, v, second)
         return mixed + mixed.permute(1, 0, 2) + mixed.permute(1, 2, 0) - 2 * pure
-    return _three_pairings(_weighted(law, both, both) - torch.einsum("ij,kl->ijkl", law.covariance, law.covariance)) - 2 * _weighted(law, second, second)
+    gaussian = torch.einsum("ij,kl->ijkl", law.covariance, law.covariance)
+    return _three_pairings(_weighted(law, both, both) - gaussian) - 2 * _weighted(law, second, second)
 
 
 def _component_covariances(law) -> torch.Tensor:

@@ -50,8 +50,10 @@ def theorem_3_4(points, heights, other, *, n: int = 20_000, generator=None) -> I
     difference = h - k
     sup = float(difference.max() - difference.min()) / 2
     constant = math.sqrt(math.sqrt(d) * (2 * radius + diameter))
-    assumptions = ("source N(0, I): by construction", "potentials are maxima of planes: by construction", "constant C: proved here, the paper's is unknown")
-    return Inequality("Theorem 3.4 (map term)", left, constant * math.sqrt(sup), assumptions, True, (("constant", constant), ("sup", sup)))
+    own = "constant C: proved here, the paper's is unknown"
+    assumptions = ("source N(0, I): by construction", "potentials are maxima of planes: by construction", own)
+    terms = (("constant", constant), ("sup", sup))
+    return Inequality("Theorem 3.4 (map term)", left, constant * math.sqrt(sup), assumptions, True, terms)
 
 
 def lemma_3_5(points, heights, weights=None, *, law: GaussianMixture | None = None) -> Inequality:
@@ -72,7 +74,8 @@ def lemma_3_5(points, heights, weights=None, *, law: GaussianMixture | None = No
     diameter = float(torch.cdist(y, y).max())
     terms = [("total_variation", tv)]
     if law is not None:
-        expect(law.d == 1 and y.shape[1] == 1 and isinstance(law, GaussianMixture), "law", "a GaussianMixture in dimension 1, like the points", f"dimension {law.d}")
+        fits = law.d == 1 and y.shape[1] == 1 and isinstance(law, GaussianMixture)
+        expect(fits, "law", "a GaussianMixture in dimension 1, like the points", f"{type(law).__name__} in dimension {law.d}")
         terms.append(("population", _points_to_law(y[:, 0].cpu().numpy(), w.numpy(), law)))
     assumptions = ("points distinct: checked", f"heights feasible (w = b): checked, TV = {tv:.3g}", "a statement on the points, not on p_T")
     return Inequality("Lemma 3.5", Estimate(w2, 0.0, 0, 0.0), diameter * math.sqrt(tv) if keep else 0.0, assumptions, tv < 1e-8, tuple(terms))

@@ -34,8 +34,13 @@ def theorem_3_2(target, schedule: Schedule, T=None, eps: float = 0.0) -> Inequal
     T = schedule.T if T is None else float(T)
     factor = amplification("ode", target, schedule, T, t=eps)
     gaussian = isinstance(target, GaussianMixture) and len(target.weights) == 1
-    expect(gaussian or target.d == 1, "target", "a one-dimensional mixture or a single Gaussian", f"{type(target).__name__} in dimension {target.d}")
-    at_T, at_eps = _gaussian_ends(target, schedule, T, eps) if gaussian else (lambda e: (e.at_T, e.at_0))(carried_w2(target, schedule, T, t=eps))
+    known = "a one-dimensional mixture or a single Gaussian"
+    expect(gaussian or target.d == 1, "target", known, f"{type(target).__name__} in dimension {target.d}")
+    if gaussian:
+        at_T, at_eps = _gaussian_ends(target, schedule, T, eps)
+    else:
+        carried = carried_w2(target, schedule, T, t=eps)
+        at_T, at_eps = carried.at_T, carried.at_0
     assumptions = ("probability flow, not the SDE: by construction", *factor.assumptions, "the paper's I(t): unknown, replaced by Gamma")
     terms = (("gamma", factor.value), ("least", factor.least), ("w2_T", at_T))
     right = factor.value * at_T if at_T > 0 else 0.0
@@ -78,14 +83,15 @@ def theorem_3_6(
     right = stretch = loss = spent = 0.0
     proved = amplification("ode", law, schedule, T, t=eps)
     for low, high in zip(grid[:-1], grid[1:]):
+        before = spent
         for t, w in zip((high - low) / 2 * knots + (high + low) / 2, (high - low) / 2 * mass):
             half_g2 = 0.5 * float(schedule.diffusion_squared(t))
-            factor = amplification("ode", law, schedule, t, t=eps).value * math.exp((excess or 0.0) * (spent + half_g2 * (t - low)))
+            factor = amplification("ode", law, schedule, t, t=eps).value * math.exp((excess or 0.0) * (before + half_g2 * (t - low)))
             y = marginal(law, schedule, t).sample(n, generator)
             error = (score(exact, schedule, y, t) - score(denoiser, schedule, y, t)).square().sum(1).mean()
             right += w * half_g2 * factor * math.sqrt(float(error)) if error > 0 else 0.0
+            spent += w * half_g2
             stretch, loss = stretch + w * half_g2 * factor**2, loss + w * half_g2 * float(error)
-        spent += sum((high - low) / 2 * mass) * 0.5 * float(schedule.diffusion_squared((low + high) / 2))
     known_excess = "one-sided Lipschitz constant of the score error: " + ("unknown, taken as 0" if excess is None else f"given, {excess:g}")
     assumptions = (*proved.assumptions[1:], "q_T = p_T: by construction", known_excess, f"right side over p_t: sampled, n = {n}")
     terms = (("cauchy_schwarz", math.sqrt(stretch * loss)), ("j_sm", loss))
