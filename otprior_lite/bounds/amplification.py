@@ -25,7 +25,8 @@ from .curvature import largest_curvature
 class Amplification:
     """A factor Gamma with W2(p_t, q_t) <= Gamma W2(p_T, q_T) for the exact score, and what is known of it.
 
-    value: the upper bound when one is proved (possibly infinite), else the lower estimate of the worst-case constant.
+    value: the upper bound when one is proved (infinite when there is none, and when it exceeds 1e300, as for drawings
+    made of very narrow components), else the lower estimate of the worst-case constant.
     lower: the worst-case constant is at least this, up to quadrature (NaN: not computed). upper: at most this.
     least: W2(p_t, q_t) >= least * W2(p_T, q_T), proved, for the ODE; 0 for the SDE.
     certified: whether `value` is a proved upper bound. method: "closed form", "upper bound", "lower estimate" or "unbounded".
