@@ -39,5 +39,5 @@ def machine() -> dict:
 
 def _commit() -> str:
     """The commit that is measured, with a + if files that git knows were changed."""
-    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()  # noqa: E731
+    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--short", "-uno", "otprior_lite") else "")

@@ -8,8 +8,9 @@ a goal that the bound does not decide is 'open', never 'met'.
 from dataclasses import dataclass
 
 from judge import crossing
-from otprior_lite.semidiscrete.plan import iid_floor
 from plan import PEERS
+
+from otprior_lite.semidiscrete.plan import iid_floor
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,11 @@ def pot(cloud, setting, seed, seconds):
 
     points = cloud.points().float()
     Y, generator, batch = points.numpy(), np.random.default_rng(seed), setting["batch"]
-    draw = lambda n: generator.standard_normal((n, Y.shape[1]), dtype=np.float32)  # noqa: E731
+    draw = lambda n: generator.standard_normal((n, Y.shape[1]), dtype=np.float32)
     # rate is that of the step after N samples, whatever the exponent
     exponent, unit = setting["exponent"], 2 * closed_form(points)[1]
     rate = setting["rate"] * unit * (len(Y) / batch) ** exponent
-    run = lambda steps: solve_semidiscrete(  # noqa: E731
+    run = lambda steps: solve_semidiscrete(
         Y, draw, max_iter=steps, batch_size=batch, lr0=np.float32(rate), lr_exponent=exponent, decreasing_reg=False
     )
     run(3)

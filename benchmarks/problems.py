@@ -44,7 +44,7 @@ def _images(atoms, generator, d=768, classes=10):
     basis = torch.linalg.qr(torch.randn(d, d, generator=generator)).Q
     spectrum = torch.arange(1, d + 1).float() ** -0.75
     spectrum *= (d / 2) ** 0.5 / spectrum.norm()
-    field = lambda n: (torch.randn(n, d, generator=generator) * spectrum) @ basis.T  # noqa: E731
+    field = lambda n: (torch.randn(n, d, generator=generator) * spectrum) @ basis.T
     means = field(classes)
     return torch.tanh(0.8 * (means[torch.randint(classes, (atoms,), generator=generator)] + field(atoms)))
 

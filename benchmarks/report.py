@@ -1,8 +1,9 @@
 """RESULTS.md from results.json: every number in it is read, none typed."""
 
 from goals import certified, reach, runs, verdicts
-from otprior_lite.semidiscrete.plan import iid_floor
 from plan import GPU, PEERS
+
+from otprior_lite.semidiscrete.plan import iid_floor
 
 INTRODUCTION = """# Semi-discrete optimal transport from N(0, I): measured side by side
 

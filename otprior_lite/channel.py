@@ -71,9 +71,7 @@ class Schedule:
 
     def diffusion_squared(self, t) -> torch.Tensor:
         """g(t)^2 = (sigma^2)' - 2 f sigma^2."""
-        return self._at(
-            lambda t: self._variance_dot(t) - 2 * self._alpha_dot(t) / self._alpha(t) * self._sigma(t).square(), t
-        )
+        return self._at(lambda t: self._variance_dot(t) - 2 * self._alpha_dot(t) / self._alpha(t) * self._sigma(t).square(), t)
 
     def t_of_log_snr(self, log_snr) -> torch.Tensor:
         """The t with log_snr(t) = log_snr, by bisection; raises ValueError outside the schedule's range."""

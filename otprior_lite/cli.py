@@ -66,7 +66,9 @@ def _gap(options) -> None:
         return
     print(f"{dataset.name}, {len(dataset.x)} points in dimension {dataset.flat.shape[1]}; {schedule.name} at t = {t:g}")
     print(f"W2(p_t, N(0, {gap.reference_std:g}^2 I)) lies in [{gap.lower:.4g}, {gap.upper:.4g}]")
-    print(f"  mean        {gap.mean:.4g}\n  covariance  {gap.covariance:.4g}\n  shape       {gap.shape}\n  total       {gap.total}")
+    print(
+        f"  mean        {gap.mean:.4g}\n  covariance  {gap.covariance:.4g}\n  shape       {gap.shape}\n  total       {gap.total}"
+    )
 
 
 def _plain(numbers: dict) -> dict:
@@ -76,15 +78,19 @@ def _plain(numbers: dict) -> dict:
 
 
 def _figures(options) -> None:
+    import time
+
     from . import figures
     from .provenance import about
 
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.names or figures.names():
+        start = time.perf_counter()
         figure = figures.make(name, options.theme)
+        seconds = round(time.perf_counter() - start, 2)
         for kind in ("pdf", "svg", "png"):
             figure.savefig(options.out / f"{name}.{kind}", dpi=200, bbox_inches="tight")
-        record = {"figure": name, "theme": options.theme, **about()}
+        record = {"figure": name, "theme": options.theme, "seconds": seconds, **about()}
         (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         print(options.out / f"{name}.pdf")
 

@@ -40,7 +40,7 @@ class Dataset:
         """A random split into training data and `test` held-out rows."""
         expect(0 < test < len(self.x), "test", f"between 1 and {len(self.x) - 1} rows", test)
         order = permutation(len(self.x), generator, self.x.device)
-        pick = lambda rows: Dataset(  # noqa: E731
+        pick = lambda rows: Dataset(
             self.name, self.x[rows], None if self.y is None else self.y[rows], self.classes, self.source, self.licence
         )
         return pick(order[test:]), pick(order[:test])

@@ -71,7 +71,7 @@ def ve(sigma_min: float = 0.01, sigma_max: float = 50.0) -> Schedule:
     _positive(sigma_min=sigma_min, sigma_max=sigma_max)
     expect(sigma_min < sigma_max, "sigma_max", f"more than sigma_min = {sigma_min}", sigma_max)
     log_ratio = math.log(sigma_max / sigma_min)
-    sigma = lambda t: sigma_min * (log_ratio * t).exp()  # noqa: E731
+    sigma = lambda t: sigma_min * (log_ratio * t).exp()
     return Schedule(
         f"ve({sigma_min:g}, {sigma_max:g})", 1.0, float(sigma_max),
         torch.ones_like, sigma, torch.zeros_like, lambda t: 2 * log_ratio * sigma(t).square(),
@@ -131,7 +131,9 @@ def _discrete(name: str, alphas_bar: torch.Tensor) -> Schedule:
 
     def alpha_squared(t):
         t64, value, _, first, last = piece(t)
-        return t64, torch.where(first, 1 - first_variance * t64, torch.where(last, (last_alpha * (n - t64)) ** 2, value.sigmoid()))
+        return t64, torch.where(
+            first, 1 - first_variance * t64, torch.where(last, (last_alpha * (n - t64)) ** 2, value.sigmoid())
+        )
 
     def alpha(t):
         return alpha_squared(t)[1].sqrt().to(t.dtype)
@@ -202,10 +204,8 @@ def zero_terminal_snr(schedule: Schedule) -> Schedule:
         alphas = torch.cumprod(1 - schedule.betas, 0).sqrt()
         alphas = (alphas - alphas[-1]) * alphas[0] / (alphas[0] - alphas[-1])
         return _discrete(name, alphas.square())
-    alpha = lambda t: (schedule._alpha(t) - end).clamp_min(0) / (1 - end)  # noqa: E731
-    alpha_dot = lambda t: schedule._alpha_dot(t) / (1 - end)  # noqa: E731
+    alpha = lambda t: (schedule._alpha(t) - end).clamp_min(0) / (1 - end)
+    alpha_dot = lambda t: schedule._alpha_dot(t) / (1 - end)
     # sigma^2 = (1 - alpha)(1 + alpha), and 1 - alpha = (1 - alpha_old)/(1 - end) = sigma_old^2 / ((1 + alpha_old)(1 - end)).
-    sigma = lambda t: (  # noqa: E731
-        schedule._sigma(t).square() / (1 + schedule._alpha(t)) / (1 - end) * (1 + alpha(t))
-    ).sqrt()
+    sigma = lambda t: (schedule._sigma(t).square() / (1 + schedule._alpha(t)) / (1 - end) * (1 + alpha(t))).sqrt()
     return Schedule(name, schedule.T, 1.0, alpha, sigma, alpha_dot, lambda t: -2 * alpha(t) * alpha_dot(t))

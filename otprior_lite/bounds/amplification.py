@@ -63,7 +63,11 @@ def amplification(kind: str, target, schedule: Schedule, T=None, *, t: float = 0
         value = math.exp(min(700.0, _log_closed(kind, spread, *ends)))
         value = math.inf if value > 1e300 else value
         lower = value if spread.sharp else _searched(kind, target, ends) if estimate else math.nan
-        which = "weak log-concavity (a, M): given" if isinstance(target, WeakLogConcavity) else "components of one covariance: checked"
+        which = (
+            "weak log-concavity (a, M): given"
+            if isinstance(target, WeakLogConcavity)
+            else "components of one covariance: checked"
+        )
         method = "closed form" if spread.sharp else "upper bound"
         return Amplification(value, kind, True, method, lower, value, least, (exact, which), value < math.inf)
     lower = _searched(kind, target, ends)

@@ -133,7 +133,11 @@ def gronwall_budget(
     expect(start is None or prior_w2 is not None, "prior_w2", "a bound on W2(p_T, q_T) for the given start", prior_w2)
     law, generator = target.to(torch.float64), generator or seeded()
     s = float(schedule.reference_std(grid[0]))
-    x = s * normal((count(n, at_least=2), law.d), generator, dtype=torch.float64) if start is None else point_cloud(start, "start", law.d).double()
+    x = (
+        s * normal((count(n, at_least=2), law.d), generator, dtype=torch.float64)
+        if start is None
+        else point_cloud(start, "start", law.d).double()
+    )
     if prior_w2 is None:
         prior_w2 = prior_gap(law, schedule, grid[0]).total.value if law.d == 1 else synchronous_bound(law, schedule, grid[0])
     for name, value in (("prior_w2", prior_w2), ("map_w2", map_w2)):

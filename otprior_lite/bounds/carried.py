@@ -75,4 +75,6 @@ def carried_kl(target, schedule: Schedule, T=None, *, t: float = 0.0) -> Carried
     y, slope = step.x.numpy()[:, 0], step.jacobian.numpy()[:, 0, 0]
     log_p = standardised(*line_parts(p), y)[1]
     log_q = log_prior - np.log(slope)
-    return CarriedError(float(weight @ (np.exp(log_T) * (log_T - log_prior))), float(weight @ (slope * np.exp(log_p) * (log_p - log_q))))
+    return CarriedError(
+        float(weight @ (np.exp(log_T) * (log_T - log_prior))), float(weight @ (slope * np.exp(log_p) * (log_p - log_q)))
+    )

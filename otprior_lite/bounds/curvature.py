@@ -42,7 +42,7 @@ def largest_curvature(target, tau: float, *, starts: np.ndarray | None = None, s
     """
     field = target if isinstance(target, Field) else Field.of(target)
     rng = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(shape, generator=rng, dtype=torch.float64).numpy()  # noqa: E731
+    draw = lambda *shape: torch.randn(shape, generator=rng, dtype=torch.float64).numpy()
     means = field.means if field.axes is None else np.einsum("ke,kde->kd", field.means, field.axes)
     std = np.sqrt(field.spectra.max(1) + tau**2)
     low, high = (means - _NEAR * std[:, None]).min(0), (means + _NEAR * std[:, None]).max(0)

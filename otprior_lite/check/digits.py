@@ -18,8 +18,12 @@ def narrow_components(answer) -> Verdict:
     right = int((spectrum < 1).sum())
     slips = {
         "That is the number of components that are too wide. The question asks for the narrow ones.": len(spectrum) - right,
-        "You kept grey levels from 0 to 16. Here they run from -1 to 1, so variances are 64 times smaller.": int((spectrum * 64 < 1).sum()),
-        "All of them? Look at the first few components: alpha^2 lambda + sigma^2 exceeds 1 exactly where lambda does.": len(spectrum),
+        "You kept grey levels from 0 to 16. Here they run from -1 to 1, so variances are 64 times smaller.": int(
+            (spectrum * 64 < 1).sum()
+        ),
+        "All of them? Look at the first few components: alpha^2 lambda + sigma^2 exceeds 1 exactly where lambda does.": len(
+            spectrum
+        ),
         "You compared alpha^2 lambda with sigma^2. Add them, and compare with 1.": int(
             (spectrum * float(schedules.ddpm_linear(1000).snr(400)) < 1).sum()
         ),
@@ -39,9 +43,13 @@ def digits_gap(answer, t: float = 400) -> Verdict:
         "That is the covariance's part alone. The mean adds its square.": spread,
         "You added the two parts. Their squares add.": mean + spread,
         "That is the square of the gap: take the root.": mean**2 + spread**2,
-        "You compared variances. W2 compares standard deviations: sqrt(lambda) - 1.": (mean**2 + float((noised - 1).norm()) ** 2) ** 0.5,
+        "You compared variances. W2 compares standard deviations: sqrt(lambda) - 1.": (mean**2 + float((noised - 1).norm()) ** 2)
+        ** 0.5,
         "You forgot to shrink the mean by alpha.": (mean**2 / alpha**2 + spread**2) ** 0.5,
-        "That is the gap of the clean digits: diffuse them to t first.": (mean**2 / alpha**2 + float((spectrum.sqrt() - 1).norm()) ** 2) ** 0.5,
+        "That is the gap of the clean digits: diffuse them to t first.": (
+            mean**2 / alpha**2 + float((spectrum.sqrt() - 1).norm()) ** 2
+        )
+        ** 0.5,
     }
     return compare(answer, gelbrich(target, schedule, t), slips)
 
@@ -61,21 +69,29 @@ def empirical_denoiser(answer) -> Verdict:
         except Exception as error:
             return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
         if not isinstance(came, torch.Tensor) or came.shape != right.shape:
-            return Verdict(False, f"Expected a tensor of shape {tuple(right.shape)}, got {tuple(getattr(came, 'shape', ())) or type(came).__name__}.")
+            return Verdict(
+                False,
+                f"Expected a tensor of shape {tuple(right.shape)}, got {tuple(getattr(came, 'shape', ())) or type(came).__name__}.",
+            )
         if bool(torch.isnan(came).any()):
-            return Verdict(False, "NaN at small sigma: every exponential underflowed to 0. Use softmax, which subtracts the largest exponent first.")
+            return Verdict(
+                False,
+                "NaN at small sigma: every exponential underflowed to 0. Use softmax, which subtracts the largest exponent first.",
+            )
         if torch.allclose(came, right, atol=1e-3):
             continue
         for hint, wrong in _denoiser_slips(x, points, alpha, sigma).items():
             if torch.allclose(came, wrong, atol=1e-3):
                 return Verdict(False, hint)
         return Verdict(False, f"Not yet: at t = {t} you are off by {float((came - right).abs().max()):.2g} in some pixel.")
-    return Verdict(True, "Right, and it does not underflow. This is all that a network can learn from 50 images if it fits them perfectly.")
+    return Verdict(
+        True, "Right, and it does not underflow. This is all that a network can learn from 50 images if it fits them perfectly."
+    )
 
 
 def _denoiser_slips(x, points, alpha, sigma) -> dict[str, torch.Tensor]:
     squared = torch.cdist(x, alpha * points).square()
-    average = lambda exponents: exponents.softmax(1) @ points  # noqa: E731
+    average = lambda exponents: exponents.softmax(1) @ points
     return {
         "You forgot the factor 1/2 in the exponent.": average(-squared / sigma**2),
         "You divided by sigma. The variance is sigma squared.": average(-squared / (2 * sigma)),
@@ -84,7 +100,8 @@ def _denoiser_slips(x, points, alpha, sigma) -> dict[str, torch.Tensor]:
         ),
         "You used distances. The exponent has squared distances.": average(-torch.cdist(x, alpha * points) / (2 * sigma**2)),
         "You returned the nearest image. The posterior mean is a weighted average of all of them.": points[squared.argmin(1)],
-        "You returned alpha times the posterior mean, which is the mean of the signal part of x_t.": alpha * average(-squared / (2 * sigma**2)),
+        "You returned alpha times the posterior mean, which is the mean of the signal part of x_t.": alpha
+        * average(-squared / (2 * sigma**2)),
     }
 
 
@@ -117,7 +134,10 @@ def copying_sampler(answer, n: int = 400) -> Verdict:
         if distinct < n // 2:
             return Verdict(False, f"Only {distinct} different images: {said}. A few digits are not a law. Use more of them.")
         if near.to_train > near.test_to_train:
-            return Verdict(False, f"{said}. Your images are farther from every digit than digits are from each other. Is there a simpler source of real digits?")
+            return Verdict(
+                False,
+                f"{said}. Your images are farther from every digit than digits are from each other. Is there a simpler source of real digits?",
+            )
         return Verdict(False, f"{said}. That is still above the floor.")
     if near.value < 0.9:
         return Verdict(False, f"{said}. Good numbers, and no copies: then it is a model. The exercise asks for the opposite.")

@@ -40,7 +40,10 @@ def worst_default(answer: str) -> Verdict:
     rank = names.index(found[0]) + 1
     if rank == 1:
         return Verdict(True, f"Right: its gap is {rows[0].gap:.2f}.")
-    return Verdict(False, f"That one is number {rank} of {len(names)} by gap. Which row keeps the most signal, and whose data spread is far from 1?")
+    return Verdict(
+        False,
+        f"That one is number {rank} of {len(names)} by gap. Which row keeps the most signal, and whose data spread is far from 1?",
+    )
 
 
 def start_law(answer) -> Verdict:
@@ -100,10 +103,14 @@ def exact_start(answer) -> Verdict:
     if bool((std - 1).abs().max() < 0.15):
         return Verdict(False, "Your start has unit spread: that is N(0, I), the start that lost the head.")
     if bool(((std - goal).abs() > 0.25).any()):
-        return Verdict(False, f"Your start spreads by {std.tolist()}, p_T by {goal.tolist()}. Diffuse the data to T, do not copy them.")
+        return Verdict(
+            False, f"Your start spreads by {std.tolist()}, p_T by {goal.tolist()}. Diffuse the data to T, do not copy them."
+        )
     end = sample(ExactDenoiser(target, schedule), schedule, start.double(), steps=12, method="dpmpp2m")
     head = float((end[:, 1] > 3.0).double().mean())
     truth = float((target.sample(20_000, generator)[:, 1] > 3.0).double().mean())
     if head < 0.5 * truth:
-        return Verdict(False, f"Only {head:.1%} of your samples reach the head, of {truth:.1%}. Does your law have p_T's covariance?")
+        return Verdict(
+            False, f"Only {head:.1%} of your samples reach the head, of {truth:.1%}. Does your law have p_T's covariance?"
+        )
     return Verdict(True, f"Right: {head:.1%} of your samples reach the head; the data have {truth:.1%} there.")

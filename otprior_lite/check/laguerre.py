@@ -34,7 +34,7 @@ def mass_gradient(answer) -> Verdict:
     generator = seeded(11)
     y, h = torch.randn(6, 3, generator=generator).double(), 0.3 * torch.randn(6, generator=generator).double()
     z = torch.randn(5000, 3, generator=generator).double()
-    shares = lambda scores: torch.bincount(scores.argmax(1), minlength=6).double() / len(z)  # noqa: E731
+    shares = lambda scores: torch.bincount(scores.argmax(1), minlength=6).double() / len(z)
     w = shares(z @ y.T + h)
     slips = {
         "The sign: F grows with h_i where the cell is too heavy. The gradient is w - b, a descent step subtracts it.": 1 / 6 - w,
@@ -136,11 +136,13 @@ def _same_vector(function, arguments: tuple, right: torch.Tensor, slips: dict, p
     if not bool(value.isfinite().all()):
         return Verdict(False, "There is a NaN or an infinity: look for 0/0, or a quantile of 0 or 1.")
     shift = (lambda v: v - v.mean()) if centre else (lambda v: v)
-    near = lambda other: torch.allclose(shift(value), shift(other), rtol=1e-5, atol=1e-7)  # noqa: E731
+    near = lambda other: torch.allclose(shift(value), shift(other), rtol=1e-5, atol=1e-7)
     if near(right):
         return Verdict(True, praise)
     for hint, wrong in slips.items():
         if near(wrong):
             return Verdict(False, hint)
     worst = int((shift(value) - shift(right)).abs().argmax())
-    return Verdict(False, f"Not yet: entry {worst} is {float(shift(value)[worst]):.6g}, expected {float(shift(right)[worst]):.6g}.")
+    return Verdict(
+        False, f"Not yet: entry {worst} is {float(shift(value)[worst]):.6g}, expected {float(shift(right)[worst]):.6g}."
+    )

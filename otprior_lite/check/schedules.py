@@ -111,13 +111,18 @@ def snr_is_not_the_gap(loud: GaussianMixture, quiet: GaussianMixture) -> Verdict
     loudness, quietness = gap.gelbrich(loud, long, long.T), gap.prior_gap(quiet, short).total.value
     if loudness <= 1:
         alpha = float(long.alpha(long.T))
-        return Verdict(False, f"loud: its gap is at least {loudness:.3g}, not above 1. The mean arrives times {alpha:.2g}: how far out must it sit?")
+        return Verdict(
+            False,
+            f"loud: its gap is at least {loudness:.3g}, not above 1. The mean arrives times {alpha:.2g}: how far out must it sit?",
+        )
     if quietness < 1e-6:
         return Verdict(True, f"Right: gaps {loudness:.2g} and {quietness:.1g}, with the small SNR on the loud side.")
     if abs(float(quiet.mean)) > 1e-6:
         return Verdict(False, f"quiet: its mean is {float(quiet.mean):.3g}. A shifted law arrives shifted; the prior is centred.")
     if abs(float(quiet.covariance) - 1) > 1e-6:
-        return Verdict(False, f"quiet: its variance is {float(quiet.covariance):.3g}. Which variance v solves alpha^2 v + sigma^2 = 1?")
+        return Verdict(
+            False, f"quiet: its variance is {float(quiet.covariance):.3g}. Which variance v solves alpha^2 v + sigma^2 = 1?"
+        )
     return Verdict(False, f"quiet: mean and variance are right, yet the gap is {quietness:.2g}. What is left is the shape.")
 
 
@@ -141,14 +146,16 @@ def _compare_tensors(function, arguments: tuple, right: torch.Tensor, slips: dic
         return Verdict(False, f"Expected shape {tuple(right.shape)}, got {tuple(value.shape)}.")
     if bool(value.isnan().any()):
         return Verdict(False, "There is a NaN: look for 0/0 or the root of a negative number.")
-    near = lambda other: torch.allclose(value, other, rtol=1e-6, atol=1e-9)  # noqa: E731
+    near = lambda other: torch.allclose(value, other, rtol=1e-6, atol=1e-9)
     if near(right):
         return Verdict(True, "Right.")
     for hint, wrong in slips.items():
         if near(wrong):
             return Verdict(False, hint)
     worst = int((value - right).abs().argmax())
-    return Verdict(False, f"Not yet: entry {worst} is {float(value.reshape(-1)[worst]):.6g}, expected {float(right.reshape(-1)[worst]):.6g}.")
+    return Verdict(
+        False, f"Not yet: entry {worst} is {float(value.reshape(-1)[worst]):.6g}, expected {float(right.reshape(-1)[worst]):.6g}."
+    )
 
 
 def _bisect(decreasing, low: float = 1e-9, high: float = 40.0) -> float:

@@ -9,7 +9,7 @@ from ..errors import point_cloud
 from ..experiments.transport import count_crossings
 from ..linalg import squared_distances
 from ..randomness import normal, seeded
-from ..transport import cyclical_monotonicity, plan, sinkhorn
+from ..transport import cyclical_monotonicity, sinkhorn
 from .verdict import Verdict, compare
 
 __all__ = ["sorted_cost", "crossing_yet_optimal", "swaps_are_not_enough", "log_sinkhorn", "distinct_share"]
@@ -54,7 +54,10 @@ def crossing_yet_optimal(x, y) -> Verdict:
         return Verdict(False, "Your arrows do not cross. The crossing must lie strictly inside both.")
     inner = float((x[0] - x[1]) @ (y[0] - y[1]))
     if cyclical_monotonicity(x, y).gain > 0:
-        return Verdict(False, f"They cross, but exchanging the ends pays: <x1 - x2, y1 - y2> = {inner:.3g} is negative. Let one arrow be late.")
+        return Verdict(
+            False,
+            f"They cross, but exchanging the ends pays: <x1 - x2, y1 - y2> = {inner:.3g} is negative. Let one arrow be late.",
+        )
     return Verdict(True, f"Right: they cross, and <x1 - x2, y1 - y2> = {inner:.3g}. At no time are both at the same place.")
 
 
@@ -69,7 +72,10 @@ def swaps_are_not_enough(x, y) -> Verdict:
     for i, j in itertools.combinations(range(len(x)), 2):
         both = [i, j]
         if cyclical_monotonicity(x[both], y[both]).gain > 0:
-            return Verdict(False, f"Exchanging the partners of {i + 1} and {j + 1} already pays. Turn less: a turn by up to 90 degrees survives all swaps.")
+            return Verdict(
+                False,
+                f"Exchanging the partners of {i + 1} and {j + 1} already pays. Turn less: a turn by up to 90 degrees survives all swaps.",
+            )
     gain = cyclical_monotonicity(x, y).gain
     if gain == 0:
         return Verdict(False, "No swap pays, but no longer cycle does either: this pairing is optimal. Turn more.")
@@ -100,9 +106,13 @@ def _compare_plans(found: torch.Tensor, right: torch.Tensor, small: bool) -> Ver
     if found.shape != right.shape:
         return Verdict(False, f"Expected shape ({n}, {m}), got {tuple(found.shape)}.")
     if not bool(found.isfinite().all()):
-        where = "at a small epsilon: exp(-cost/epsilon) is zero there. Keep log u and log v, and use logsumexp" if small else "already at epsilon = 1"
+        where = (
+            "at a small epsilon: exp(-cost/epsilon) is zero there. Keep log u and log v, and use logsumexp"
+            if small
+            else "already at epsilon = 1"
+        )
         return Verdict(False, f"The plan is not finite {where}.")
-    near = lambda other: torch.allclose(found, other, rtol=1e-3, atol=1e-5)  # noqa: E731
+    near = lambda other: torch.allclose(found, other, rtol=1e-3, atol=1e-5)
     if near(right):
         return Verdict(True, "Right.")
     if float(found.min()) < 0:
@@ -111,7 +121,10 @@ def _compare_plans(found: torch.Tensor, right: torch.Tensor, small: bool) -> Ver
         return Verdict(False, f"The masses sum to {float(found.sum()):.3g}, not to 1: rows must sum to 1/n, columns to 1/m.")
     off = float((found.sum(1) - 1 / n).abs().sum()), float((found.sum(0) - 1 / m).abs().sum())
     if max(off) > 1e-3:
-        return Verdict(False, f"{'Rows' if off[0] > off[1] else 'Columns'} do not have their mass (L1 error {max(off):.2g}). Alternate both updates until they do.")
+        return Verdict(
+            False,
+            f"{'Rows' if off[0] > off[1] else 'Columns'} do not have their mass (L1 error {max(off):.2g}). Alternate both updates until they do.",
+        )
     if near(torch.full_like(right, 1 / (n * m))):
         return Verdict(False, "That is the product of the weights. Its marginals are right, too; the cost does not enter.")
     return Verdict(False, "Both marginals are right, the plan is not. Does the kernel use -cost/epsilon?")

@@ -28,7 +28,7 @@ def compare(answer, right: float, slips: dict[str, float], rtol: float = 1e-3, p
         return Verdict(False, f"Expected one number, got {type(answer).__name__}.")
     if value != value:
         return Verdict(False, "That is not a number (NaN): look for 0/0 or the logarithm of a negative number.")
-    near = lambda other: abs(value - other) <= rtol * max(abs(other), 1e-300)  # noqa: E731
+    near = lambda other: abs(value - other) <= rtol * max(abs(other), 1e-300)
     if near(right):
         return Verdict(True, praise)
     for hint, wrong in slips.items():

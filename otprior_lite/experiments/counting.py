@@ -115,7 +115,11 @@ def race(
 ) -> list[Track]:  # fmt: skip
     """The engine and its ancestors from their own starts with the same budget of draws, on n digits in 64 dimensions."""
     marks = [round(budget * 3.0 ** (k + 1 - looks)) for k in range(looks)]
-    return [_track(name, known(method, METHODS, "methods"), digit_atoms(n, alpha), marks, seed) for name, alpha in problems for method in methods]
+    return [
+        _track(name, known(method, METHODS, "methods"), digit_atoms(n, alpha), marks, seed)
+        for name, alpha in problems
+        for method in methods
+    ]
 
 
 def _track(problem: str, method: str, points, marks: list[int], seed: int) -> Track:
@@ -154,7 +158,11 @@ def starts(n: int = 600, draws: int = 20_000) -> list[Start]:
         points = digit_atoms(n, alpha)
         points = points - points.mean(0)
         closed = mean_field(points, torch.full((n,), 1 / n, dtype=torch.float64))[0]
-        for name, heights in (("zero", torch.zeros_like(closed)), ("Voronoi", -points.square().sum(1) / 2), ("closed form", closed)):
+        for name, heights in (
+            ("zero", torch.zeros_like(closed)),
+            ("Voronoi", -points.square().sum(1) / 2),
+            ("closed form", closed),
+        ):
             error = fresh_error(points, heights, draws, shifts=1)
             rows.append(Start(name, alpha, error.l1.value))
     return rows

@@ -14,7 +14,18 @@ from ..semidiscrete import BrenierMap, solve, solve_steps
 from ..semidiscrete.plane import plane_hessian
 from ..semidiscrete.power import laguerre
 
-SITES = ((0.3, 0.9), (0.8, 1.4), (1.5, 1.1), (0.9, 0.6), (1.7, 0.4), (1.2, -0.1), (-1.4, 0.6), (-0.7, -1.6), (-2.0, -0.8), (0.7, -1.7))
+SITES = (
+    (0.3, 0.9),
+    (0.8, 1.4),
+    (1.5, 1.1),
+    (0.9, 0.6),
+    (1.7, 0.4),
+    (1.2, -0.1),
+    (-1.4, 0.6),
+    (-0.7, -1.6),
+    (-2.0, -0.8),
+    (0.7, -1.7),
+)
 """Ten atoms for the live figure."""
 
 

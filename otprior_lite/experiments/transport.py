@@ -56,9 +56,10 @@ def couplings(epsilon: float = 0.5) -> list[Coupling]:
 def scenes() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """The pairs of clouds that the live figure offers, by name; list order pairs point i with point i."""
     turn = torch.arange(3, dtype=torch.float64) * 2 * math.pi / 3 + 0.4
-    at = lambda angle: 1.5 * torch.stack([angle.cos(), angle.sin()], 1)  # noqa: E731
+    at = lambda angle: 1.5 * torch.stack([angle.cos(), angle.sin()], 1)
     generator = seeded(1)
-    line = lambda height: torch.stack([3.4 * torch.rand(6, generator=generator, dtype=torch.float64) - 1.7, torch.full((6,), height).double()], 1)  # noqa: E731
+    across = lambda: 3.4 * torch.rand(6, generator=generator, dtype=torch.float64) - 1.7
+    line = lambda height: torch.stack([across(), torch.full((6,), height).double()], 1)
     return {
         "two clouds": clouds(),
         "two arrows": crossing_pair(),
@@ -77,8 +78,8 @@ def crossing_pair() -> tuple[torch.Tensor, torch.Tensor]:
 def count_crossings(x: torch.Tensor, y: torch.Tensor) -> int:
     """How many pairs of segments [x_i, y_i] in the plane cross in their interiors."""
     x, y = x.tolist(), y.tolist()
-    turn = lambda a, b, c: (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])  # noqa: E731
-    apart = lambda i, j: turn(x[i], y[i], x[j]) * turn(x[i], y[i], y[j]) < 0  # noqa: E731
+    turn = lambda a, b, c: (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    apart = lambda i, j: turn(x[i], y[i], x[j]) * turn(x[i], y[i], y[j]) < 0
     return sum(apart(i, j) and apart(j, i) for i in range(len(x)) for j in range(i))
 
 
@@ -88,12 +89,8 @@ def crossing_shares(trials: int = 200, n: int = 7) -> dict[str, float]:
     for seed in range(trials):
         x, y = clouds(n, seed)
         squares = squared_distances(x, y)
-        orders = {
-            "list order": torch.arange(n),
-            "squared distance": best_permutation(squares),
-            "distance": best_permutation(squares.sqrt()),
-        }
-        for name, order in orders.items():
+        orders = torch.arange(n), best_permutation(squares), best_permutation(squares.sqrt())
+        for name, order in zip(found, orders):
             found[name] += count_crossings(x, y[order]) > 0
     return {name: count / trials for name, count in found.items()}
 
@@ -143,9 +140,11 @@ def sweep(n: int = 60, epsilons=None, seed: int = 0, tolerance: float = 1e-3) ->
     generator = seeded(seed)
     x, y = _draw(n, 2, generator), 0.7 * _draw(n, 2, generator) + torch.tensor([3.0, 0.0])
     cost = squared_distances(x, y)
-    epsilons = torch.logspace(2, -2.5, 28, dtype=torch.float64) if epsilons is None else torch.as_tensor(epsilons, dtype=torch.float64)
-    paid = lambda matrix: float((matrix.double() * cost).sum())  # noqa: E731
-    violation = lambda matrix: float((matrix.double().sum(1) - 1 / n).abs().sum() + (matrix.double().sum(0) - 1 / n).abs().sum())  # noqa: E731
+    epsilons = (
+        torch.logspace(2, -2.5, 28, dtype=torch.float64) if epsilons is None else torch.as_tensor(epsilons, dtype=torch.float64)
+    )
+    paid = lambda matrix: float((matrix.double() * cost).sum())
+    violation = lambda matrix: float((matrix.double().sum(1) - 1 / n).abs().sum() + (matrix.double().sum(0) - 1 / n).abs().sum())
     logs = [sinkhorn(x, y, epsilon=float(e), tolerance=tolerance, max_iterations=5000) for e in epsilons]
     naive = [[paid(naive_sinkhorn(cost.to(dtype), float(e))) for e in epsilons] for dtype in (torch.float32, torch.float64)]
     replaced = [careless(cost, float(e)) for e in epsilons]

@@ -15,7 +15,16 @@ def gap(theme: str, results: Gaps):
         left.plot(times, [g.mean for g in results.gaps], "-o", color=colour.vermillion, ms=4, label="mean")
         left.plot(times, [g.covariance for g in results.gaps], "-s", color=colour.blue, ms=4, label="covariance")
         seen = [g.shape.value if g.shape.value > g.shape.floor else np.nan for g in results.gaps]
-        left.plot(times, [g.shape.value for g in results.gaps], "--^", mfc="none", color=colour.purple, ms=5, lw=1, label="shape, estimated")
+        left.plot(
+            times,
+            [g.shape.value for g in results.gaps],
+            "--^",
+            mfc="none",
+            color=colour.purple,
+            ms=5,
+            lw=1,
+            label="shape, estimated",
+        )
         left.plot(times, seen, "^", color=colour.purple, ms=5)
         floors = [g.shape.floor for g in results.gaps]
         left.fill_between(times, 1e-4, floors, color=colour.purple, alpha=0.16, lw=0, label="floor of the shape")
@@ -81,7 +90,9 @@ def distances(theme: str, results: Results):
             bottom.axhline(0.5, color=colour.muted, lw=1, ls=":")
             for k, name in enumerate(PRIORS):
                 rows = [results.row(score, name, t) for t in times]
-                style = dict(marker=MARKERS[name], color=colour.of_prior(name), ms=5.5, lw=1.4, ls="--" if name == "oracle" else "-")
+                style = dict(
+                    marker=MARKERS[name], color=colour.of_prior(name), ms=5.5, lw=1.4, ls="--" if name == "oracle" else "-"
+                )
                 spread = place + 0.07 * (k - 2)
                 top.errorbar(spread, *zip(*(row.sliced for row in rows)), label=name, **style)
                 bottom.errorbar(spread, *zip(*(row.share for row in rows)), **style)

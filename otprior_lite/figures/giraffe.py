@@ -15,7 +15,9 @@ def samples(theme: str, results: list[Run], lengths=(50, 250, 1000)):
         for row, T in zip(axes, lengths):
             for axis, name in zip(row, names):
                 run = by[T, name]
-                axis.plot(*run.samples.T.cpu().numpy(), ".", ms=1.8, alpha=0.75, mew=0, color=colour.of_prior(name), rasterized=True)
+                axis.plot(
+                    *run.samples.T.cpu().numpy(), ".", ms=1.8, alpha=0.75, mew=0, color=colour.of_prior(name), rasterized=True
+                )
                 axis.set(xlim=(-2.9, 2.9), ylim=(-5.0, 5.3), aspect="equal", xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
                 axis.set_xlabel(f"head {100 * run.tails.upper:.1f} %", fontsize=9, labelpad=-2)
@@ -38,7 +40,9 @@ def errors(theme: str, results: list[Summary], width: float = 7.2):
         for name in names:
             rows = [by[T, name] for T in lengths]
             look = dict(marker=MARKERS[name], color=colour.of_prior(name), label=name, ms=5.5, capsize=2.5)
-            axis.errorbar(lengths, [r.mean for r in rows], [r.error for r in rows], ls="--" if name == "oracle" else "-", lw=1.6, **look)
+            axis.errorbar(
+                lengths, [r.mean for r in rows], [r.error for r in rows], ls="--" if name == "oracle" else "-", lw=1.6, **look
+            )
         axis.set(xscale="log", yscale="log", xlabel="forward steps T", ylabel="sliced $W_2$ to fresh data", ylim=(bottom, None))
         axis.set_xticks(lengths, [f"{T:.0f}" for T in lengths])
         axis.set_yticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])

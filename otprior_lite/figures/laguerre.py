@@ -3,6 +3,7 @@
 from ..experiments.laguerre import Cells, Smoothing
 from .style import canvas, palette
 
+
 def cells(theme: str, steps: list[Cells], size=(7.2, 3.9)):
     """Cells of the first and the last step, one hue for each atom, with a line from the atom to the mean of its cell."""
     from matplotlib.patches import Circle, Polygon
@@ -11,7 +12,9 @@ def cells(theme: str, steps: list[Cells], size=(7.2, 3.9)):
     hues, shape = colour.cycle[:5], (1, 2) if size[0] > 5 else (2, 1)
     with canvas(theme, *size) as figure:
         axes = figure.subplots(*shape).ravel()
-        for axis, step, title in zip(axes, (steps[0], steps[-1]), ("Voronoi: $h_i = -|y_i|^2/2$", "Laguerre: equal Gaussian mass")):
+        for axis, step, title in zip(
+            axes, (steps[0], steps[-1]), ("Voronoi: $h_i = -|y_i|^2/2$", "Laguerre: equal Gaussian mass")
+        ):
             points, centres = step.map.points.numpy(), step.centres.numpy()
             for i, corners in enumerate(step.map.polygons(3.0)):
                 if len(corners):
@@ -24,7 +27,10 @@ def cells(theme: str, steps: list[Cells], size=(7.2, 3.9)):
                 axis.plot(*y, "o", ms=4.2, color=hues[i % 5], mec=colour.bg, mew=0.5)
             axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
             axis.set_title(title, fontsize=10)
-            axis.set_xlabel(f"smallest cell {100 * float(step.masses.min()):.2f} %, largest {100 * float(step.masses.max()):.2f} %", fontsize=9)
+            axis.set_xlabel(
+                f"smallest cell {100 * float(step.masses.min()):.2f} %, largest {100 * float(step.masses.max()):.2f} %",
+                fontsize=9,
+            )
         return figure
 
 

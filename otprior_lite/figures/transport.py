@@ -26,7 +26,14 @@ def _draw_arrows(axes, result: Coupling, colour) -> None:
         for j, end in enumerate(result.y.tolist()):
             share = min(1.0, float(result.matrix[i, j]) * len(result.x))
             if share > 0.01:
-                axes.plot([start[0], end[0]], [start[1], end[1]], color=colour.muted, linewidth=0.4 + 1.4 * share, alpha=max(0.35, share), zorder=1)
+                axes.plot(
+                    [start[0], end[0]],
+                    [start[1], end[1]],
+                    color=colour.muted,
+                    linewidth=0.4 + 1.4 * share,
+                    alpha=max(0.35, share),
+                    zorder=1,
+                )
     axes.plot(*result.x.T.numpy(), "o", color=colour.blue, markersize=6, zorder=2)
     axes.plot(*result.y.T.numpy(), "s", color=colour.vermillion, markersize=5.5, zorder=2)
     axes.set(xticks=[], yticks=[], aspect="equal")
@@ -43,8 +50,18 @@ def sinkhorn(theme: str, results: Sweep, narrow: bool = False):
         axes.axhline(results.exact, color=colour.ink, linestyle=":", linewidth=1.2)
         axes.text(0.0031, results.independent + 0.05, "independent pairs", color=colour.ink, va="bottom")
         axes.text(0.0031, results.exact - 0.06, "exact plan", color=colour.ink, va="top")
-        axes.plot(results.epsilon, results.careless, color=colour.vermillion, marker="s", markersize=4, linewidth=1.4, label="naive, uniform when it breaks")
-        axes.plot(results.epsilon, results.cost, color=colour.blue, marker="o", markersize=3.5, linewidth=1.8, label="on logarithms")
+        axes.plot(
+            results.epsilon,
+            results.careless,
+            color=colour.vermillion,
+            marker="s",
+            markersize=4,
+            linewidth=1.4,
+            label="naive, uniform when it breaks",
+        )
+        axes.plot(
+            results.epsilon, results.cost, color=colour.blue, marker="o", markersize=3.5, linewidth=1.8, label="on logarithms"
+        )
         axes.set(xscale="log", xlabel="$\\varepsilon$, in units of the cost", ylabel="cost of the plan  $\\langle P, C\\rangle$")
         axes.set_ylim(results.exact - 0.5, results.independent + 0.5)
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), fontsize=10, ncols=1 if narrow else 2)
@@ -87,9 +104,21 @@ def bias(theme: str, results: list[Bias], narrow: bool = False):
             axes.axhline(result.truth, color=colour.ink, linestyle=":", linewidth=1.4, label="truth")
             low, high = result.floor - 2 * result.spread, result.floor + 2 * result.spread
             axes.fill_between(result.n, low, high, color=colour.muted, alpha=0.3, linewidth=0)
-            axes.plot(result.n, result.floor, color=colour.muted, linestyle="--", marker="s", markersize=4, label="floor: one law, two samples")
+            axes.plot(
+                result.n,
+                result.floor,
+                color=colour.muted,
+                linestyle="--",
+                marker="s",
+                markersize=4,
+                label="floor: one law, two samples",
+            )
             axes.plot(result.n, result.apart, color=colour.blue, marker="o", markersize=4, label="two laws")
-            axes.set(xscale="log", xlabel="sample size $n$" if not narrow or result is results[-1] else "", ylim=(0, 1.12 * float(max(result.apart.max(), result.floor.max()))))
+            axes.set(
+                xscale="log",
+                xlabel="sample size $n$" if not narrow or result is results[-1] else "",
+                ylim=(0, 1.12 * float(max(result.apart.max(), result.floor.max()))),
+            )
             axes.set_title(f"$d = {result.d}$")
             axes.set_xticks(result.n[::2], [str(n) for n in result.n[::2]])
             axes.minorticks_off()

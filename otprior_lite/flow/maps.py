@@ -64,7 +64,9 @@ def _solve(target, schedule: Schedule, x, t, s, tolerance: float, jacobian: bool
 
     start = np.concatenate([z, np.zeros((n, width - d))], 1).ravel()
     if u != end:
-        solution = solve_ivp(rate, (u, end), start, method="DOP853", rtol=max(tolerance, 3e-14), atol=tolerance / 100, t_eval=[end])
+        solution = solve_ivp(
+            rate, (u, end), start, method="DOP853", rtol=max(tolerance, 3e-14), atol=tolerance / 100, t_eval=[end]
+        )
         if not solution.success:
             raise RuntimeError(f"the flow from t = {t} to {s} was not integrated: {solution.message}")
         start = solution.y[:, -1]

@@ -47,5 +47,5 @@ def rate_law(target, T, x) -> RateLaw:
     excess = law.covariance - eye
     third = cumulant(law, 3) @ x.T  # (d, d, n)
     fourth = torch.einsum("ijkl,nkl->nij", cumulant(law, 4), x[:, :, None] * x[:, None, :] - eye) / 2
-    bracket = lambda b: excess @ b - b @ excess  # noqa: E731
+    bracket = lambda b: excess @ b - b @ excess
     return RateLaw(math.exp(-5 * T) / 60 * bracket(third.permute(2, 0, 1)), math.exp(-6 * T) / 48 * bracket(fourth))

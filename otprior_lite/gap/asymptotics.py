@@ -55,7 +55,12 @@ def hermite_asymptotics(target, schedule: Schedule, t=None, *, prior: str = "sta
     known(prior, ("standard", "moment_matched"), "prior")
     t = schedule.T if t is None else float(t)
     alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
-    expect(abs(alpha**2 + sigma**2 - 1) < 1e-9, "schedule", "alpha^2 + sigma^2 = 1 (variance preserving)", f"{schedule.name} at t = {t:g}")
+    expect(
+        abs(alpha**2 + sigma**2 - 1) < 1e-9,
+        "schedule",
+        "alpha^2 + sigma^2 = 1 (variance preserving)",
+        f"{schedule.name} at t = {t:g}",
+    )
     size = math.sqrt(second_moment(target) + target.d)
     terms = []
     for k in (1, 2, 3, 4):

@@ -74,7 +74,9 @@ def _crossing_total_variation(parts, s: float) -> float:
 
     x = np.unique(np.concatenate([nodes(w, mu, std)[0], np.linspace(-12 * s, 12 * s, 4001)]))
     sign = np.sign(difference(x))
-    crossings = [brentq(lambda v: float(difference(v)[0]), x[i], x[i + 1], xtol=1e-15) for i in np.flatnonzero(sign[1:] * sign[:-1] < 0)]
+    crossings = [
+        brentq(lambda v: float(difference(v)[0]), x[i], x[i + 1], xtol=1e-15) for i in np.flatnonzero(sign[1:] * sign[:-1] < 0)
+    ]
     cuts = np.array([-np.inf, *crossings, np.inf])
     excess = ndtr((cuts[:, None] - mu) / std) @ w - ndtr(cuts / s)
     return 0.5 * float(np.abs(np.diff(excess)).sum())

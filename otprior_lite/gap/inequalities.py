@@ -72,9 +72,18 @@ def contraction_bound(target, schedule: Schedule, t, *, w2_0: float | None = Non
     c = math.sqrt(max(0.0, s**2 - sigma**2)) / alpha
     if w2_0 is None:
         gaussian = isinstance(target, GaussianMixture) and len(target.weights) == 1
-        expect(target.d == 1 or gaussian, "w2_0", f"W2(p_0, N(0, {c:.6g}^2 I)), which is not known exactly in dimension {target.d}", None)
-        spectrum = target.covariance.diagonal() if target.d == 1 else moments(target, schedule, t)[4].sub(sigma**2).clamp_min(0) / alpha**2
-        exact = lambda: float((target.mean.square().sum() + (spectrum.sqrt() - c).square().sum()).sqrt())  # noqa: E731
+        expect(
+            target.d == 1 or gaussian,
+            "w2_0",
+            f"W2(p_0, N(0, {c:.6g}^2 I)), which is not known exactly in dimension {target.d}",
+            None,
+        )
+        spectrum = (
+            target.covariance.diagonal()
+            if target.d == 1
+            else moments(target, schedule, t)[4].sub(sigma**2).clamp_min(0) / alpha**2
+        )
+        exact = lambda: float((target.mean.square().sum() + (spectrum.sqrt() - c).square().sum()).sqrt())
         w2_0 = exact() if gaussian else w2_one_dimensional(target, c)
     expect(0 <= w2_0 < math.inf, "w2_0", "a finite distance", w2_0)
     return alpha * float(w2_0)

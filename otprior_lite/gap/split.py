@@ -94,7 +94,7 @@ def _matched_excess(p, s: float, n: int, generator, repeats: int = 3):
     x ~ p, z ~ N(0, s^2 I), and y, y' Gaussian with the mean and covariance of p.
     """
     root = power(p.covariance, 0.5)
-    gaussian = lambda: p.mean + normal((n, p.d), generator, dtype=root.dtype, device=root.device) @ root  # noqa: E731
+    gaussian = lambda: p.mean + normal((n, p.d), generator, dtype=root.dtype, device=root.device) @ root
     excess = spread = 0.0
     for _ in range(repeats):
         z = s * normal((n, p.d), generator, dtype=root.dtype, device=root.device)

@@ -86,7 +86,9 @@ class BrenierMap:
         absolute = tau * score_scale(self.points) if relative else tau
         return SmoothMap(self.points, self.heights if heights is None else heights, float(absolute))
 
-    def extend(self, n: int, generator: torch.Generator, *, angle: float | None = None, jump: float | None = None, neighbours: int = 8):
+    def extend(
+        self, n: int, generator: torch.Generator, *, angle: float | None = None, jump: float | None = None, neighbours: int = 8
+    ):
         """The AE-OT extension of this map, an `ExtendedMap`; see `extension.extend`."""
         from .extension import extend
 

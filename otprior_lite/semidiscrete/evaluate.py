@@ -71,7 +71,9 @@ def mass_error(shares: torch.Tensor, weights: torch.Tensor, rows: int) -> MassEr
     l1, low, high = (math.sqrt(max(0.0, squared + k * squared_error)) for k in (0, -UPPER, UPPER))
     empty = int((shares.sum(0) == 0).sum())
     n = groups * rows
-    return MassError(Estimate(l1, floor, n, (high - low) / (2 * UPPER)), Estimate(chi2, noise, n, chi2_error), (low, high), n, empty)
+    return MassError(
+        Estimate(l1, floor, n, (high - low) / (2 * UPPER)), Estimate(chi2, noise, n, chi2_error), (low, high), n, empty
+    )
 
 
 def dual_cost(problem, heights, tops: torch.Tensor) -> Estimate:

@@ -51,7 +51,9 @@ def exact_fit(problem: Problem, state: State, tolerance: float) -> Fit:
     second = float((problem.weights * atoms.square().sum(1)).sum())
     w2 = atoms.shape[1] + second + 2 * float(b @ heights.double().cpu().numpy()) - 2 * potential
     converged = l1 <= tolerance
-    reason = f"exact L1 error {l1:.3g}, tolerance {tolerance:g}" + ("" if converged else f" is below the reach of {heights.dtype}")
+    reason = f"exact L1 error {l1:.3g}, tolerance {tolerance:g}" + (
+        "" if converged else f" is below the reach of {heights.dtype}"
+    )
     return Fit(
         BrenierMap(problem.points, heights), problem.weights, problem.atom, converged, reason, error,
         Estimate(max(w2, 0.0), 0.0, 0, 0.0), state.step, 0, "exact", tolerance,

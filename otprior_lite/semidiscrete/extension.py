@@ -71,7 +71,10 @@ def extend(map, n: int, generator, *, angle=None, jump=None, neighbours: int = 8
 
 def mass_centres(map, n: int, generator) -> torch.Tensor:
     """E[z | z in cell j] (N, d) from n draws; NaN for a cell that no draw hit."""
-    sums, hits = torch.zeros_like(map.points, dtype=torch.float64), torch.zeros(len(map.points), dtype=torch.float64, device=map.points.device)
+    sums, hits = (
+        torch.zeros_like(map.points, dtype=torch.float64),
+        torch.zeros(len(map.points), dtype=torch.float64, device=map.points.device),
+    )
     left = count(n)
     while left:
         rows = min(left, max(1, 2**22 // map.d))
@@ -86,7 +89,10 @@ def mass_centres(map, n: int, generator) -> torch.Tensor:
 def _nearest(z, centres, k: int):
     """Distances (n, k) to the nearest centres, ascending, and their indices."""
     far = torch.where(torch.isfinite(centres), centres, torch.full_like(centres, 1e6))
-    blocks = [torch.cdist(z[i : i + block_rows(len(centres), z.device)], far).topk(k, dim=1, largest=False) for i in range(0, len(z), block_rows(len(centres), z.device))]
+    blocks = [
+        torch.cdist(z[i : i + block_rows(len(centres), z.device)], far).topk(k, dim=1, largest=False)
+        for i in range(0, len(z), block_rows(len(centres), z.device))
+    ]
     return torch.cat([b.values for b in blocks]), torch.cat([b.indices for b in blocks])
 
 

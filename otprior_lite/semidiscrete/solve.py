@@ -129,7 +129,9 @@ def _check_resume(problem: Problem, method: str, resume: State) -> None:
 
 
 def _run_exact(problem: Problem, tolerance: float, start, resume):
-    state = resume or State("exact", torch.zeros_like(problem.weights) if start is None else start, torch.empty(0, dtype=torch.uint8))
+    state = resume or State(
+        "exact", torch.zeros_like(problem.weights) if start is None else start, torch.empty(0, dtype=torch.uint8)
+    )
     for state in exact_steps(problem, state, warm=start is not None or resume is not None):
         yield state
     yield replace(state, fit=exact_fit(problem, state, tolerance))

@@ -66,7 +66,12 @@ def lemma_3_5(points, heights, weights=None, *, law: GaussianMixture | None = No
     w = BrenierMap(y, real_tensor(heights, "heights").double()).exact_masses().double().cpu()
     b = probability_vector(weights, len(y), y).cpu()
     distinct = len(torch.unique(y, dim=0)) == len(y)
-    expect(distinct, "points", "distinct points (merge duplicates and add their weights)", f"{len(y) - len(torch.unique(y, dim=0))} duplicates")
+    expect(
+        distinct,
+        "points",
+        "distinct points (merge duplicates and add their weights)",
+        f"{len(y) - len(torch.unique(y, dim=0))} duplicates",
+    )
     tv = 0.5 * float((w - b).abs().sum())
     keep, w2 = tv > 1e-14, 0.0
     if keep:
@@ -77,8 +82,14 @@ def lemma_3_5(points, heights, weights=None, *, law: GaussianMixture | None = No
         fits = law.d == 1 and y.shape[1] == 1 and isinstance(law, GaussianMixture)
         expect(fits, "law", "a GaussianMixture in dimension 1, like the points", f"{type(law).__name__} in dimension {law.d}")
         terms.append(("population", _points_to_law(y[:, 0].cpu().numpy(), w.numpy(), law)))
-    assumptions = ("points distinct: checked", f"heights feasible (w = b): checked, TV = {tv:.3g}", "a statement on the points, not on p_T")
-    return Inequality("Lemma 3.5", Estimate(w2, 0.0, 0, 0.0), diameter * math.sqrt(tv) if keep else 0.0, assumptions, tv < 1e-8, tuple(terms))
+    assumptions = (
+        "points distinct: checked",
+        f"heights feasible (w = b): checked, TV = {tv:.3g}",
+        "a statement on the points, not on p_T",
+    )
+    return Inequality(
+        "Lemma 3.5", Estimate(w2, 0.0, 0, 0.0), diameter * math.sqrt(tv) if keep else 0.0, assumptions, tv < 1e-8, tuple(terms)
+    )
 
 
 def _points_to_law(y, w, law) -> float:
@@ -126,8 +137,16 @@ def theorem_3_11(target, T: float, s: float, *, n: int = 400, generator=None) ->
         start = synchronous_bound(law, clock, T)
     contracted = math.exp(T - s) * start
     right = contracted ** (2 / 15)
-    same = "flow = optimal map: " + ("proved (one dimension)" if line else "fails in general; the flow stands for the optimal map, O(e^{-5T})")
+    same = "flow = optimal map: " + (
+        "proved (one dimension)" if line else "fails in general; the flow stands for the optimal map, O(e^{-5T})"
+    )
     smooth = "p_0 given by points: its p_T is smooth" if isinstance(target, Empirical) else "p_0 a mixture"
-    assumptions = (smooth, same, "Assumption C.13: unknown", "constant K: unknown, 1 used", "factor e^{-(s-T)}: proved (contraction)")
+    assumptions = (
+        smooth,
+        same,
+        "Assumption C.13: unknown",
+        "constant K: unknown, 1 used",
+        "factor e^{-(s-T)}: proved (contraction)",
+    )
     terms = (("k_needed", left.value / right if right > 0 else 0.0), ("contracted_w2", contracted))
     return Inequality("Theorem 3.11", left, right, assumptions, False, terms)

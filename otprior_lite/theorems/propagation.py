@@ -41,10 +41,16 @@ def theorem_3_2(target, schedule: Schedule, T=None, eps: float = 0.0) -> Inequal
     else:
         carried = carried_w2(target, schedule, T, t=eps)
         at_T, at_eps = carried.at_T, carried.at_0
-    assumptions = ("probability flow, not the SDE: by construction", *factor.assumptions, "the paper's I(t): unknown, replaced by Gamma")
+    assumptions = (
+        "probability flow, not the SDE: by construction",
+        *factor.assumptions,
+        "the paper's I(t): unknown, replaced by Gamma",
+    )
     terms = (("gamma", factor.value), ("least", factor.least), ("w2_T", at_T))
     right = factor.value * at_T if at_T > 0 else 0.0
-    return Inequality("Theorem 3.2", Estimate(at_eps, 0.0, 0, 0.0), right, assumptions, factor.assumptions_met, terms, factor.least * at_T)
+    return Inequality(
+        "Theorem 3.2", Estimate(at_eps, 0.0, 0, 0.0), right, assumptions, factor.assumptions_met, terms, factor.least * at_T
+    )
 
 
 def _gaussian_ends(target, schedule: Schedule, T, eps) -> tuple[float, float]:
@@ -54,7 +60,7 @@ def _gaussian_ends(target, schedule: Schedule, T, eps) -> tuple[float, float]:
     spectrum, axes = torch.linalg.eigh(target.covariance.double())
     mean = a * (axes.T @ target.mean.double())
     lam_T, lam = a**2 * spectrum + r**2, b**2 * spectrum + q**2
-    distance = lambda gain: float((gain * (mean.square() + (lam_T.sqrt() - s).square()).sqrt()).norm())  # noqa: E731
+    distance = lambda gain: float((gain * (mean.square() + (lam_T.sqrt() - s).square()).sqrt()).norm())
     return distance(torch.ones_like(lam)), distance((lam / lam_T).sqrt())
 
 
@@ -86,13 +92,17 @@ def theorem_3_6(
         before = spent
         for t, w in zip((high - low) / 2 * knots + (high + low) / 2, (high - low) / 2 * mass):
             half_g2 = 0.5 * float(schedule.diffusion_squared(t))
-            factor = amplification("ode", law, schedule, t, t=eps).value * math.exp((excess or 0.0) * (before + half_g2 * (t - low)))
+            factor = amplification("ode", law, schedule, t, t=eps).value * math.exp(
+                (excess or 0.0) * (before + half_g2 * (t - low))
+            )
             y = marginal(law, schedule, t).sample(n, generator)
             error = (score(exact, schedule, y, t) - score(denoiser, schedule, y, t)).square().sum(1).mean()
             right += w * half_g2 * factor * math.sqrt(float(error)) if error > 0 else 0.0
             spent += w * half_g2
             stretch, loss = stretch + w * half_g2 * factor**2, loss + w * half_g2 * float(error)
-    known_excess = "one-sided Lipschitz constant of the score error: " + ("unknown, taken as 0" if excess is None else f"given, {excess:g}")
+    known_excess = "one-sided Lipschitz constant of the score error: " + (
+        "unknown, taken as 0" if excess is None else f"given, {excess:g}"
+    )
     assumptions = (*proved.assumptions[1:], "q_T = p_T: by construction", known_excess, f"right side over p_t: sampled, n = {n}")
     terms = (("cauchy_schwarz", math.sqrt(stretch * loss)), ("j_sm", loss))
     return Inequality("Theorem 3.6", left, right, assumptions, proved.assumptions_met and excess is not None, terms)

@@ -72,7 +72,9 @@ def plan(x, y, weights_x=None, weights_y=None) -> Plan:
     return Plan(matrix.to(x), cost, potentials, float(a @ f + b @ g), error=_marginal_error(matrix, a, b))
 
 
-def sinkhorn(x, y, *, epsilon: float, weights_x=None, weights_y=None, max_iterations: int = 10_000, tolerance: float = 1e-6) -> Plan:
+def sinkhorn(
+    x, y, *, epsilon: float, weights_x=None, weights_y=None, max_iterations: int = 10_000, tolerance: float = 1e-6
+) -> Plan:
     """Entropic plan between samples x (n, d) and y (m, d): Sinkhorn's algorithm on logarithms (POT's `sinkhorn_log`).
 
     epsilon: strength of the entropy, in the units of the cost |x - y|^2. The plan tends to the exact one as

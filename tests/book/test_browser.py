@@ -158,7 +158,9 @@ def follow_the_theme(page):
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == "rgb({}, {}, {})".format(*(int(palette(theme).bg[i : i + 2], 16) for i in (1, 3, 5)))
         assert page.locator(f"img.only-{other}:visible").count() == 0
-        assert not page.evaluate(f"[...document.querySelectorAll('img.only-{theme}')].filter(i => !i.naturalWidth).map(i => i.src)")
+        assert not page.evaluate(
+            f"[...document.querySelectorAll('img.only-{theme}')].filter(i => !i.naturalWidth).map(i => i.src)"
+        )
         assert all(caption.is_visible() for caption in page.locator("figure figcaption").all())
         if theme == "dark":
             after = [live.evaluate(PICTURE) for live in page.locator(".otp-live:has(canvas)").all()]

@@ -25,11 +25,15 @@ kernelspec:
 """
 
 
-@pytest.mark.parametrize("page, toc, message", [
-    (NOTEBOOK, "root: index", "ZeroDivisionError"),
-    ("# Title\n\n{ref}`nowhere`\n", "root: index", "undefined label: 'nowhere'"),
-    ("# Title\n", "root: index\nchapters: [{file: gone}]", "gone"),
-], ids=["failing cell", "broken reference", "missing page"])
+@pytest.mark.parametrize(
+    "page, toc, message",
+    [
+        (NOTEBOOK, "root: index", "ZeroDivisionError"),
+        ("# Title\n\n{ref}`nowhere`\n", "root: index", "undefined label: 'nowhere'"),
+        ("# Title\n", "root: index\nchapters: [{file: gone}]", "gone"),
+    ],
+    ids=["failing cell", "broken reference", "missing page"],
+)
 def test_a_fault_stops_the_build(tmp_path, page, toc, message, capfd):
     (tmp_path / "book").mkdir()
     shutil.copy(ROOT / "_config.yml", tmp_path)

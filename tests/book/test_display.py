@@ -149,14 +149,17 @@ def test_quiz_is_read_in_order():
     assert [option["right"] for option in question["options"]] == [True, False]
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "expected a list of questions"),
-    ("- ask: [", "expected YAML"),
-    (QUIZ.replace("right: true, ", ""), "question 1: expected two options or more, one of them with 'right: true'"),
-    (QUIZ.replace(", why: Not so.", ""), "question 1: expected each option to have 'text' and 'why'"),
-    (QUIZ.replace("right: true", "rihgt: true"), "question 1: expected 'text', 'why' and 'right: true'"),
-    (QUIZ.replace("ask:", "aks:"), "question 1: expected 'ask'"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "expected a list of questions"),
+        ("- ask: [", "expected YAML"),
+        (QUIZ.replace("right: true, ", ""), "question 1: expected two options or more, one of them with 'right: true'"),
+        (QUIZ.replace(", why: Not so.", ""), "question 1: expected each option to have 'text' and 'why'"),
+        (QUIZ.replace("right: true", "rihgt: true"), "question 1: expected 'text', 'why' and 'right: true'"),
+        (QUIZ.replace("ask:", "aks:"), "question 1: expected 'ask'"),
+    ],
+)
 def test_a_faulty_quiz_is_refused(text, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         quiz.parse(text)
@@ -185,5 +188,7 @@ def test_colours_are_told_from_their_background(name):
 
 
 def test_sphinx_loads_neither_torch_nor_matplotlib():
-    code = "import sys, otprior_book.render, otprior_book.offline; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    code = (
+        "import sys, otprior_book.render, otprior_book.offline; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

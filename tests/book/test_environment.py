@@ -1,9 +1,9 @@
 """pyproject.toml, constraints.txt, environment.yml and the Makefile describe one environment."""
 
 import re
-import tomllib
 
 import pytest
+import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

@@ -27,21 +27,24 @@ def test_a_sound_book_has_no_problems(book):
     assert problems(book, ["index", "other"]) == []
 
 
-@pytest.mark.parametrize("old, new, message", [
-    ("A curve falls.", "", "alt: expected words"),
-    (' alt="A curve falls."', "", "alt: expected words"),
-    ("A curve falls.", "p.svg", "the file name 'p.svg'"),
-    ("A curve falls.", "see p.svg", "the alt text is the file's name"),
-    ("#there", "#gone", "leads to no such place"),
-    ("other.html", "gone.html", "leads nowhere"),
-    ("#top", "#gone", "leads to no such place"),
-    ("_static/a.js", "https://cdn.example.org/a.js", "<script> asks another host"),
-    ("_static/a.js", "//cdn.example.org/a.js", "<script> asks another host"),
-    ("_static/a.css", "https://cdn.example.org/a.css", "<link> asks another host"),
-    ("_images/p.svg", "_images/gone.svg", "asks for _images/gone.svg, which is not there"),
-    ("<h1", "<pre>Traceback (most recent call last)</pre><h1", "a Traceback stands in the page"),
-    ("<h1", '<p class="problematic">oh</p><h1', "an error stands in the page"),
-])
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("A curve falls.", "", "alt: expected words"),
+        (' alt="A curve falls."', "", "alt: expected words"),
+        ("A curve falls.", "p.svg", "the file name 'p.svg'"),
+        ("A curve falls.", "see p.svg", "the alt text is the file's name"),
+        ("#there", "#gone", "leads to no such place"),
+        ("other.html", "gone.html", "leads nowhere"),
+        ("#top", "#gone", "leads to no such place"),
+        ("_static/a.js", "https://cdn.example.org/a.js", "<script> asks another host"),
+        ("_static/a.js", "//cdn.example.org/a.js", "<script> asks another host"),
+        ("_static/a.css", "https://cdn.example.org/a.css", "<link> asks another host"),
+        ("_images/p.svg", "_images/gone.svg", "asks for _images/gone.svg, which is not there"),
+        ("<h1", "<pre>Traceback (most recent call last)</pre><h1", "a Traceback stands in the page"),
+        ("<h1", '<p class="problematic">oh</p><h1', "an error stands in the page"),
+    ],
+)
 def test_a_fault_is_found(book, old, new, message):
     (book / "index.html").write_text(SOUND.replace(old, new))
     found = problems(book, ["index", "other"])

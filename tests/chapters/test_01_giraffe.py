@@ -159,13 +159,20 @@ def test_widget_reverse_process_is_the_library(widget_js, n):
 def test_widget_starts_have_the_laws_they_name(widget_js):
     target, schedule = targets.toy("giraffe"), schedules.ddpm_linear(50)
     generator = torch.Generator().manual_seed(6)
-    noise, train, fresh = torch.randn(3000, 2, generator=generator).double(), target.sample(3000, generator), target.sample(3000, generator)
+    noise, train, fresh = (
+        torch.randn(3000, 2, generator=generator).double(),
+        target.sample(3000, generator),
+        target.sample(3000, generator),
+    )
     alpha, S = float(schedule.alpha(50)), target.covariance
     state = {
         "noise": noise.tolist(), "train": train.tolist(), "fresh": fresh.tolist(),
         "covariance": [float(S[0, 0]), float(S[0, 1]), float(S[1, 1])],
     }  # fmt: skip
-    start = {name: torch.tensor(widget_js("giraffe", "start", name, alpha, state)) for name in ("standard", "moment-matched", "data-initialised", "oracle")}
+    start = {
+        name: torch.tensor(widget_js("giraffe", "start", name, alpha, state))
+        for name in ("standard", "moment-matched", "data-initialised", "oracle")
+    }
     assert torch.equal(start["standard"].double(), noise)
     # The affine map is applied to the same noise: its square is the covariance of p_T.
     A = torch.linalg.lstsq(noise, start["moment-matched"].double()).solution

@@ -170,7 +170,12 @@ def test_widget_rescaling_is_the_librarys(widget_js, case):
 @pytest.mark.parametrize("law", noise.laws())
 def test_widget_density_and_gap_are_the_librarys(widget_js, law):
     target = noise.laws()[law]
-    for schedule, t in ((schedules.ddpm_linear(100), 100), (schedules.ou(1.0), 0.6), (schedules.edm(5.0), 5.0), (schedules.ve(0.01, 5.0), 0.9)):
+    for schedule, t in (
+        (schedules.ddpm_linear(100), 100),
+        (schedules.ou(1.0), 0.6),
+        (schedules.edm(5.0), 5.0),
+        (schedules.ve(0.01, 5.0), 0.9),
+    ):
         alpha, sigma, s = (float(f(t)) for f in (schedule.alpha, schedule.sigma, schedule.reference_std))
         p_t, diffused = marginal(target, schedule, t), widget_js("schedules", "diffuse", _law(target), alpha, sigma)
         for x in (-2.0, 0.1, 1.5):

@@ -129,7 +129,9 @@ def test_widget_solves_the_assignment(widget_js, name):
         f, g = (torch.tensor(found[k], dtype=torch.float64) for k in "fg")
         slack = cost - f[:, None] - g
         assert float(slack.min()) > -1e-9 and max(abs(float(slack[i, j])) for i, j in enumerate(found["order"])) < 1e-9
-        assert found["cost"] == pytest.approx(float(f.mean() + g.mean()), rel=1e-9) and float(f.mean()) == pytest.approx(float(g.mean()), abs=1e-9)
+        assert found["cost"] == pytest.approx(float(f.mean() + g.mean()), rel=1e-9) and float(f.mean()) == pytest.approx(
+            float(g.mean()), abs=1e-9
+        )
         if power == 2:
             best = transport.plan(x, y)
             assert found["cost"] == pytest.approx(best.cost, rel=1e-9) and found["order"] == best.assignment.tolist()
@@ -214,7 +216,11 @@ def test_potentials_are_prices():
 def test_naive_sinkhorn_breaks_and_its_fallback_costs_what_no_transport_costs():
     sweep = experiments.sweep(n=40, epsilons=[10.0, 1.0, 0.1, 0.01])
     assert all(sweep.converged) and bool((sweep.cost.diff() < 0).all()) and sweep.cost[-1] < 1.001 * sweep.exact
-    assert not bool(sweep.naive32[2:].isfinite().any()) and bool(sweep.naive64[:2].isfinite().all()) and not bool(sweep.naive64[-1].isfinite())
+    assert (
+        not bool(sweep.naive32[2:].isfinite().any())
+        and bool(sweep.naive64[:2].isfinite().all())
+        and not bool(sweep.naive64[-1].isfinite())
+    )
     assert float(sweep.careless[-1]) == pytest.approx(sweep.independent, rel=1e-6)
     assert float(sweep.careless_error[2:].max()) < 1e-5  # the marginal test does not see it
 

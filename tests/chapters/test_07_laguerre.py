@@ -59,13 +59,13 @@ def test_gradient_of_the_dual_is_the_mass_error(points):
     z = torch.randn(20_000, 2, generator=seeded(), dtype=torch.float64)
     h, bump = laguerre.voronoi(points), torch.zeros(40, dtype=torch.float64)
     bump[30] = 1e-4
-    F = lambda h: float(BrenierMap(points, h).potential(z).mean() - h.mean())  # noqa: E731
+    F = lambda h: float(BrenierMap(points, h).potential(z).mean() - h.mean())
     share = float((BrenierMap(points, h).cell(z) == 30).double().mean())
     assert (F(h + bump) - F(h - bump)) / 2e-4 == pytest.approx(share - 1 / 40, abs=2e-4)
 
 
 def test_hessian_is_the_laplacian_of_the_sides(points, solved):
-    mass = lambda h: BrenierMap(points, h).exact_masses()  # noqa: E731
+    mass = lambda h: BrenierMap(points, h).exact_masses()
     eye = 1e-5 * torch.eye(40, dtype=torch.float64)
     H = torch.stack([(mass(solved.heights + e) - mass(solved.heights - e)) / 2e-5 for e in eye], 1)
     sides, L = sides_of(points.numpy(), solved.heights.numpy()), torch.zeros(40, 40, dtype=torch.float64)
@@ -123,7 +123,9 @@ def test_closed_form_start_is_good_on_noised_points_only():
 
 
 def test_engine_ends_below_the_floor_and_below_its_ancestors():
-    tracks = {t.method: t for t in counting.race(problems=(("noised", 0.5),), methods=("newton", "paper", "dpm-ot", "pyomt"), looks=2)}
+    tracks = {
+        t.method: t for t in counting.race(problems=(("noised", 0.5),), methods=("newton", "paper", "dpm-ot", "pyomt"), looks=2)
+    }
     engine = tracks["newton"]
     floor = math.sqrt(2 * 100 / (math.pi * engine.samples[-1]))
     assert engine.l1[-1] < floor
@@ -198,7 +200,7 @@ def test_two_atoms_names_the_slip(answer, word):
 
 
 def test_mass_gradient_names_the_slip():
-    share = lambda s: torch.bincount(s.argmax(1), minlength=s.shape[1]).double() / len(s)  # noqa: E731
+    share = lambda s: torch.bincount(s.argmax(1), minlength=s.shape[1]).double() / len(s)
     slips = {
         "The sign": lambda h, y, z: -gradient(h, y, z),
         "masses w": lambda h, y, z: gradient(h, y, z) + 1 / 6,
@@ -290,7 +292,11 @@ def test_converged_flag_names_the_slip():
 def clouds():
     generator = seeded(7)
     tight = torch.randn(9, 2, generator=generator, dtype=torch.float64) * 0.3 + torch.tensor([1.4, -1.0], dtype=torch.float64)
-    return [torch.tensor(laguerre.SITES, dtype=torch.float64), torch.randn(12, 2, generator=generator, dtype=torch.float64), tight]
+    return [
+        torch.tensor(laguerre.SITES, dtype=torch.float64),
+        torch.randn(12, 2, generator=generator, dtype=torch.float64),
+        tight,
+    ]
 
 
 @pytest.mark.browser
@@ -299,7 +305,9 @@ def test_widget_masses_and_conductances_are_the_library_s(widget_js, case):
     y = clouds()[case]
     for h in (laguerre.voronoi(y), 0.3 * torch.randn(len(y), generator=seeded(case), dtype=torch.float64)):
         right = BrenierMap(y, h).exact_masses()
-        assert torch.tensor(widget_js("laguerre", "masses", y.tolist(), h.tolist()), dtype=torch.float64) == pytest.approx(right, abs=1e-7)
+        assert torch.tensor(widget_js("laguerre", "masses", y.tolist(), h.tolist()), dtype=torch.float64) == pytest.approx(
+            right, abs=1e-7
+        )
     sides = sides_of(y.numpy(), laguerre.voronoi(y).numpy())
     right = torch.zeros(len(y), len(y), dtype=torch.float64)
     for i, j, c in zip(sides.left, sides.right, plane_hessian(sides)):

@@ -10,7 +10,7 @@ from otprior_lite import check, data, metrics, priors, schedules
 from otprior_lite.experiments import digits
 from otprior_lite.figures import digits as draw
 from otprior_lite.samplers import sample
-from otprior_lite.score import EmpiricalDenoiser, ExactDenoiser
+from otprior_lite.score import EmpiricalDenoiser
 
 IMAGES = data.load("digits").flat
 SCHEDULE = schedules.ddpm_linear(1000)
@@ -121,7 +121,9 @@ def test_short_start_what_each_prior_repairs(results):
     row = {name: results.row("smooth", name, 100) for name in digits.PRIORS}
     assert row["standard"].sliced[0] > 3 * row["standard"].floor
     assert row["moment-matched"].sliced[0] < row["standard"].sliced[0] / 3
-    assert row["moment-matched"].sliced[0] - row["moment-matched"].floor > 2 * (row["semi-discrete"].sliced[0] - row["semi-discrete"].floor)
+    assert row["moment-matched"].sliced[0] - row["moment-matched"].floor > 2 * (
+        row["semi-discrete"].sliced[0] - row["semi-discrete"].floor
+    )
     for name in ("semi-discrete", "data-initialised", "oracle"):
         assert row[name].sliced[0] < 1.25 * row[name].floor
     assert abs(row["moment-matched"].share[0] - row["oracle"].share[0]) < 0.12
@@ -131,7 +133,11 @@ def test_the_transported_start_copies_when_the_run_is_short_like_its_control(res
     for name in ("semi-discrete", "data-initialised"):
         shares = [results.row("smooth", name, t).share[0] for t in (100, 400)]
         assert shares[0] > 0.97 and shares[1] < 0.7
-        assert results.row("smooth", name, 100).to_train[0] < results.copies.test_to_train < results.row("smooth", name, 100).to_test[0]
+        assert (
+            results.row("smooth", name, 100).to_train[0]
+            < results.copies.test_to_train
+            < results.row("smooth", name, 100).to_test[0]
+        )
     for t in (100, 400, 1000):
         map_row, control = (results.row("smooth", name, t) for name in ("semi-discrete", "data-initialised"))
         assert abs(map_row.sliced[0] - control.sliced[0]) < 0.5 * control.floor
@@ -286,7 +292,7 @@ def test_sliced_w2_of_a_shift_by_samples():
 
 def test_copying_sampler():
     w = digits.world(0)
-    permuted = lambda train, n, g: train[torch.randperm(len(train), generator=g)[:n]]  # noqa: E731
+    permuted = lambda train, n, g: train[torch.randperm(len(train), generator=g)[:n]]
     assert check.copying_sampler(permuted)
     wrong = {
         "held-out digits": lambda train, n, g: w.test[:n],
@@ -330,4 +336,6 @@ def test_the_page_decodes_and_measures_like_the_library(results, widget_js):
             distances = (half.double() - image).norm(dim=1)
             assert least == pytest.approx(float(distances.min()), abs=1e-6)
             assert distances[index] == pytest.approx(float(distances.min()), abs=1e-6)
-            assert widget_js("digits", "distance", image.tolist(), half[0].double().tolist()) == pytest.approx(float(distances[0]), abs=1e-6)
+            assert widget_js("digits", "distance", image.tolist(), half[0].double().tolist()) == pytest.approx(
+                float(distances[0]), abs=1e-6
+            )

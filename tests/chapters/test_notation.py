@@ -10,7 +10,9 @@ from otprior_lite import schedules, targets
 from otprior_lite.semidiscrete import BrenierMap
 
 PAGE = Path(__file__).parents[2] / "book" / "notation.md"
-ROWS = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in PAGE.read_text().splitlines() if line.startswith("| $")]
+ROWS = [
+    [cell.strip() for cell in line.strip("| \n").split("|")] for line in PAGE.read_text().splitlines() if line.startswith("| $")
+]
 PLAIN = {"target", "t", "n", "tau", "len(points)"}  # names of arguments, not attributes
 
 

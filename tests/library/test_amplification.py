@@ -10,8 +10,21 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.optimize import brentq, minimize_scalar
 from zoo import (
-    SCHEDULES, ZERO_SNR, bimodal, f64, few, gaussian, normal_w2, parts, points_near, random_mixture, random_rotation, random_spd,
-    scipy_quantile, seeds, triangle,
+    SCHEDULES,
+    ZERO_SNR,
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    normal_w2,
+    parts,
+    points_near,
+    random_mixture,
+    random_rotation,
+    random_spd,
+    scipy_quantile,
+    seeds,
+    triangle,
 )  # fmt: skip
 
 from otprior_lite import bounds, gap, samplers, schedules
@@ -40,7 +53,7 @@ def common(seed: int, d: int, k: int, isotropic: bool) -> GaussianMixture:
 def over_time(kind, curvature, schedule, T, t=0.0):
     """exp int (-f + c g^2 lambda_max(t)) dt by scipy over the schedule's own time, c = 1/2 (ode) or 1 (sde)."""
     half = 0.5 if kind == "ode" else 1.0
-    rate = lambda u: float(-schedule.drift(u) + half * schedule.diffusion_squared(u) * curvature(u))  # noqa: E731
+    rate = lambda u: float(-schedule.drift(u) + half * schedule.diffusion_squared(u) * curvature(u))
     return math.exp(integrate.quad(rate, t, T, epsabs=1e-12, epsrel=1e-11, limit=400)[0])
 
 
@@ -60,7 +73,9 @@ def top_curvature(target, schedule):
 
         grid = np.linspace(mean.min() - 1, mean.max() + 1, 201)
         best = grid[np.argmax(second(grid))]
-        return -minimize_scalar(lambda x: -float(second(x)), bounds=(best - 0.05, best + 0.05), method="bounded", options={"xatol": 1e-9}).fun
+        return -minimize_scalar(
+            lambda x: -float(second(x)), bounds=(best - 0.05, best + 0.05), method="bounded", options={"xatol": 1e-9}
+        ).fun
 
     return at
 
@@ -138,7 +153,9 @@ def test_carried_w2_by_scipy_quantiles_and_for_gaussians(seed, T):
     law = random_mixture(1, 1, seed)
     exact = bounds.gaussian_error("ode", law, OU, T)
     found = bounds.carried_w2(law, OU, T)
-    assert found.at_0 == pytest.approx(exact.w2_0, rel=1e-6, abs=1e-9) and found.at_T == pytest.approx(exact.w2_T, rel=1e-6, abs=1e-9)
+    assert found.at_0 == pytest.approx(exact.w2_0, rel=1e-6, abs=1e-9) and found.at_T == pytest.approx(
+        exact.w2_T, rel=1e-6, abs=1e-9
+    )
     target = random_mixture(1, 2, seed)
     w, mu, S = parts(target)
     a, s = math.exp(-T), math.sqrt(-math.expm1(-2 * T))
@@ -186,7 +203,9 @@ def test_check_21_equality_at_the_middle():
         assert float(middle.min()) == pytest.approx(a_t - M_t, rel=1e-9)
     assert bounds.log_concavity_time(law, OU).value == pytest.approx(0.5 * math.log(1 + (16 - 4) / 16), rel=1e-9)
     for kind in ("ode", "sde"):
-        assert bounds.amplification(kind, law, OU, 1.0).value == pytest.approx(bounds.amplification(kind, target, OU, 1.0).value, rel=1e-12)
+        assert bounds.amplification(kind, law, OU, 1.0).value == pytest.approx(
+            bounds.amplification(kind, target, OU, 1.0).value, rel=1e-12
+        )
 
 
 # ---- any schedule, any mixture
@@ -217,7 +236,9 @@ def test_gaussians_in_closed_form(seed, d, T):
     lam = np.linalg.eigvalsh(parts(target)[2][0])
     lam_T = 1 + (lam - 1) * math.exp(-2 * T)
     ode, sde = (bounds.amplification(kind, target, OU, T) for kind in ("ode", "sde"))
-    assert ode.value == pytest.approx(np.sqrt(lam / lam_T).max(), rel=1e-9) and ode.least == pytest.approx(np.sqrt(lam / lam_T).min(), rel=1e-9)
+    assert ode.value == pytest.approx(np.sqrt(lam / lam_T).max(), rel=1e-9) and ode.least == pytest.approx(
+        np.sqrt(lam / lam_T).min(), rel=1e-9
+    )
     assert sde.value == pytest.approx(math.exp(-T) * (lam / lam_T).max(), rel=1e-9)
     for found in (ode, sde):
         error = bounds.gaussian_error(found.kind, target, OU, T)
@@ -234,7 +255,9 @@ def test_the_search_stays_below_the_proof(seed, d, k, isotropic):
     assert (found.method == "closed form") == (k == 2 and (isotropic or d == 1))
     w, mu, S = parts(target)
     R = random_rotation(d, seed)
-    assert bounds.amplification("ode", GaussianMixture(w, mu @ R.T, R @ S @ R.T), OU, 1.0).value == pytest.approx(found.value, rel=1e-7)
+    assert bounds.amplification("ode", GaussianMixture(w, mu @ R.T, R @ S @ R.T), OU, 1.0).value == pytest.approx(
+        found.value, rel=1e-7
+    )
 
 
 @pytest.mark.parametrize("kind", ["ode", "sde"])
@@ -277,7 +300,10 @@ def test_unlike_covariances_have_no_lipschitz_constant():
 def test_points_need_noise():
     """Two points: infinite amplification down to t = 0, finite and exact from sigma > 0 on; a single point has none."""
     two = Empirical([[1.0, 0.0], [-1.0, 0.0]])
-    assert bounds.amplification("ode", two, OU, 1.0).value == math.inf and not bounds.amplification("ode", two, OU, 1.0).assumptions_met
+    assert (
+        bounds.amplification("ode", two, OU, 1.0).value == math.inf
+        and not bounds.amplification("ode", two, OU, 1.0).assumptions_met
+    )
     noised = bounds.amplification("ode", two, OU, 1.0, t=0.1).value
     start = marginal(two, OU, 0.1)
     assert noised == pytest.approx(bounds.amplification("ode", start, schedules.ou(0.9), 0.9).value, rel=1e-9)

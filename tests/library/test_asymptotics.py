@@ -9,7 +9,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
-from zoo import SCHEDULES, bimodal, few, gaussian, mixtures, parts, random_mixture, random_rotation, scipy_quantile, seeds, triangle
+from zoo import (
+    SCHEDULES,
+    bimodal,
+    few,
+    gaussian,
+    mixtures,
+    parts,
+    random_mixture,
+    random_rotation,
+    scipy_quantile,
+    seeds,
+    triangle,
+)
 
 from otprior_lite import gap, schedules
 from otprior_lite.targets import Empirical, GaussianMixture
@@ -38,7 +50,9 @@ def moment_cumulants(target):
     k3, k4 = np.zeros((d,) * 3), np.zeros((d,) * 4)
     cov = np.einsum("k,kij->ij", w, S + mu[:, :, None] * mu[:, None, :])
     for i, j, l in itertools.product(range(d), repeat=3):
-        k3[i, j, l] = sum(a * (m[i] * m[j] * m[l] + m[i] * C[j, l] + m[j] * C[i, l] + m[l] * C[i, j]) for a, m, C in zip(w, mu, S))
+        k3[i, j, l] = sum(
+            a * (m[i] * m[j] * m[l] + m[i] * C[j, l] + m[j] * C[i, l] + m[l] * C[i, j]) for a, m, C in zip(w, mu, S)
+        )
     for i, j, l, n in itertools.product(range(d), repeat=4):
         pairs = [(i, j, l, n), (i, l, j, n), (i, n, j, l)]
         total = 0.0
@@ -122,7 +136,10 @@ def test_check_13_value():
 def test_check_15_moment_matched_prior():
     """Check 15: slopes -4.00+-.01 on [2, 3] (bimodal) and -2.99+-.02 (skewed), with the values at T = 3."""
     even, skew = bimodal(1.0, 0.09), GaussianMixture([0.7, 0.3], [[2.0], [-1.0]], [0.25, 0.25])
-    for target, expected, tolerance, value, standard in ((even, -4.0, 0.01, 1.2538e-6, 1.1154e-4), (skew, -2.99, 0.02, 6.5846e-5, 5.4784e-2)):
+    for target, expected, tolerance, value, standard in (
+        (even, -4.0, 0.01, 1.2538e-6, 1.1154e-4),
+        (skew, -2.99, 0.02, 6.5846e-5, 5.4784e-2),
+    ):
         matched = lambda T: gap.moment_matched_gap(target, OU, T).value  # noqa: B023, E731
         assert slope(matched, 2, 3) == pytest.approx(expected, abs=tolerance)
         assert matched(3.0) == pytest.approx(value, rel=1e-4)
@@ -285,7 +302,9 @@ def test_contraction_of_a_gaussian_and_of_a_given_distance():
     start = math.sqrt(1.25 + (2 - 1) ** 2 + (0.5 - 1) ** 2)
     assert gap.contraction_bound(target, OU, 1.0) == pytest.approx(math.exp(-1) * start, rel=1e-12)
     assert gap.contraction_bound(triangle(), OU, 1.0, w2_0=2.0) == pytest.approx(2 * math.exp(-1), rel=1e-12)
-    assert gap.contraction_bound(bimodal(), schedules.edm(), 3.0) == pytest.approx(gap.synchronous_bound(bimodal(), schedules.edm(), 3.0), rel=1e-9)
+    assert gap.contraction_bound(bimodal(), schedules.edm(), 3.0) == pytest.approx(
+        gap.synchronous_bound(bimodal(), schedules.edm(), 3.0), rel=1e-9
+    )
 
 
 @settings(few, max_examples=5)

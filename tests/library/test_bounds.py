@@ -8,7 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
-from zoo import bimodal, f64, few, gaussian, normal_kl, normal_w2, parts, random_mixture, random_rotation, rng, scipy_density, seeds
+from zoo import (
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    normal_kl,
+    normal_w2,
+    parts,
+    random_mixture,
+    random_rotation,
+    rng,
+    scipy_density,
+    seeds,
+)
 
 from otprior_lite import bounds, gap, samplers, schedules
 from otprior_lite.score import ExactDenoiser

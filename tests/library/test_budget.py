@@ -38,7 +38,7 @@ def test_girsanov_bounds_the_kl_of_a_gaussian(seed, c):
     """Gaussian data, score off by c (1 dimension): the SDE's output is a Gaussian by moment equations; its KL is below the total."""
     variance = float(np.random.default_rng(seed).uniform(0.2, 2.0))
     target, T, end = gaussian((variance,)), 1.0, 0.05
-    lam = lambda t: 1 + (variance - 1) * math.exp(-2 * t)  # noqa: E731
+    lam = lambda t: 1 + (variance - 1) * math.exp(-2 * t)
 
     def backwards(u, state):  # dy = y + 2 (score + c), noise 2
         A = 1 - 2 / lam(T - u)
@@ -54,15 +54,21 @@ def test_girsanov_bounds_the_kl_of_a_gaussian(seed, c):
 def test_girsanov_discretisation_of_a_gaussian():
     """N(0, v): E|score_t(x_t) - score_k(x_k)|^2 = 1/lam_t + 1/lam_k - 2 e^{-(t_k - t)} / lam_k, in closed form; halving steps shrinks it."""
     target, times = gaussian((0.3,)), torch.tensor([1.0, 0.7, 0.4, 0.2], dtype=f64)
-    lam = lambda t: 1 - 0.7 * math.exp(-2 * t)  # noqa: E731
+    lam = lambda t: 1 - 0.7 * math.exp(-2 * t)
     expected = sum(
         integrate.quad(lambda t: 1 / lam(t) + 1 / lam(k) - 2 * math.exp(t - k) / lam(k), low, k)[0]
         for k, low in zip(times[:-1].tolist(), times[1:].tolist())
     )
     found = bounds.girsanov_budget(ExactDenoiser(target, OU), target, OU, 1.0, times=times, n=20_000, generator=rng(1))
-    assert abs(found.discretisation.value - expected) < 5 * found.discretisation.error and found.discretisation.error < 0.02 * expected
+    assert (
+        abs(found.discretisation.value - expected) < 5 * found.discretisation.error
+        and found.discretisation.error < 0.02 * expected
+    )
     assert found.score.value < 1e-20 and found.total == pytest.approx(found.prior + found.discretisation.value)
-    coarse, fine = (bounds.girsanov_budget(ExactDenoiser(target, OU), target, OU, 1.0, t_end=0.1, steps=k, n=500).discretisation.value for k in (5, 20))
+    coarse, fine = (
+        bounds.girsanov_budget(ExactDenoiser(target, OU), target, OU, 1.0, t_end=0.1, steps=k, n=500).discretisation.value
+        for k in (5, 20)
+    )
     assert fine < 0.4 * coarse
 
 
@@ -82,7 +88,9 @@ def test_gronwall_bounds_the_w2_of_ddim(steps, error):
         x = b * x0 + r / s * (x - a * x0)
     measured = float((x[:, 0].sort().values - normal_to(target, torch.special.ndtri(z))).square().mean().sqrt())
     assert measured <= found.total and found.assumptions_met
-    assert found.prior == pytest.approx(bounds.amplification("ode", target, OU).value * gap.prior_gap(target, OU).total.value, rel=1e-9)
+    assert found.prior == pytest.approx(
+        bounds.amplification("ode", target, OU).value * gap.prior_gap(target, OU).total.value, rel=1e-9
+    )
     assert (found.score.value == 0) == (error == 0)
 
 

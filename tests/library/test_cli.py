@@ -68,7 +68,8 @@ def test_about_names_versions_and_hashes(capsys):
 def test_figures_writes_the_picture_and_its_record(tmp_path, capsys):
     assert cli.main(["figures", "zero_snr", "--out", str(tmp_path)]) == 0
     assert {file.name for file in tmp_path.iterdir()} == {f"zero_snr.{kind}" for kind in ("pdf", "svg", "png", "json")}
-    assert strict((tmp_path / "zero_snr.json").read_text())["figure"] == "zero_snr"
+    record = strict((tmp_path / "zero_snr.json").read_text())
+    assert record["figure"] == "zero_snr" and record["seconds"] > 0
     assert (tmp_path / "zero_snr.pdf").read_bytes().startswith(b"%PDF")
 
 

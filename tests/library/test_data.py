@@ -37,7 +37,7 @@ def test_split_is_a_partition():
     digits = data.load("digits")
     train, test = digits.split(300, rng(1))
     assert (len(train.x), len(test.x), len(train.y), len(test.y)) == (1497, 300, 1497, 300)
-    key = lambda part: sorted(map(bytes, torch.cat([part.flat, part.y[:, None].float()], 1).numpy()))  # noqa: E731
+    key = lambda part: sorted(map(bytes, torch.cat([part.flat, part.y[:, None].float()], 1).numpy()))
     assert sorted(key(train) + key(test)) == key(digits)
     assert torch.equal(digits.split(300, rng(1))[1].x, test.x) and not torch.equal(digits.split(300, rng(2))[1].x, test.x)
 

@@ -25,7 +25,12 @@ def same(found, exact, device):
 @devices
 def test_targets_and_forward(device):
     here, x = triangle().to(device), torch.randn(5, 2, generator=rng(), dtype=f64)
-    for name, arguments in (("log_prob", ()), ("score", ()), ("posterior_mean", (0.6, 0.8)), ("posterior_covariance", (0.6, 0.8))):
+    for name, arguments in (
+        ("log_prob", ()),
+        ("score", ()),
+        ("posterior_mean", (0.6, 0.8)),
+        ("posterior_covariance", (0.6, 0.8)),
+    ):
         same(getattr(here, name)(x.to(device), *arguments), getattr(triangle(), name)(x, *arguments), device)
     same(here.sample(6, rng(1)), triangle().sample(6, rng(1)), device)
     same(here.covariance, triangle().covariance, device)
@@ -67,7 +72,7 @@ def test_gap_and_transport(device):
 def test_priors(device, kind):
     """The same generator gives the same start on every device."""
     points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
-    draw = lambda p: kind.fit(p, VP, 0.4, generator=rng(2)).sample(9, rng(3))  # noqa: E731
+    draw = lambda p: kind.fit(p, VP, 0.4, generator=rng(2)).sample(9, rng(3))
     same(draw(points.to(device)), draw(points), device)
 
 

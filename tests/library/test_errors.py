@@ -148,7 +148,9 @@ def test_a_generator_is_required(generator):
 @given(st.integers(1, 5), seeds, st.sampled_from([0.5, -0.5, 2.0]))
 def test_matrix_powers_are_scipys(d, seed, exponent):
     S = random_spd(d, seed)
-    np.testing.assert_allclose(linalg.power(torch.as_tensor(S), exponent), scipy_linalg.fractional_matrix_power(S, exponent), atol=1e-9)
+    np.testing.assert_allclose(
+        linalg.power(torch.as_tensor(S), exponent), scipy_linalg.fractional_matrix_power(S, exponent), atol=1e-9
+    )
 
 
 @few
@@ -157,7 +159,9 @@ def test_squared_distances_are_scipys(d, seed):
     from scipy.spatial.distance import cdist
 
     x, y = np.random.default_rng(seed).normal(size=(2, 7, d)) + 100
-    np.testing.assert_allclose(linalg.squared_distances(torch.as_tensor(x), torch.as_tensor(y)), cdist(x, y, "sqeuclidean"), atol=1e-9)
+    np.testing.assert_allclose(
+        linalg.squared_distances(torch.as_tensor(x), torch.as_tensor(y)), cdist(x, y, "sqeuclidean"), atol=1e-9
+    )
 
 
 def test_an_estimate_reads_as_its_value():

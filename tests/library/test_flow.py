@@ -7,7 +7,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo import SCHEDULES, ZERO_SNR, bimodal, f64, few, gaussian, mixtures, points_near, random_mixture, random_rotation, scipy_cdf, scipy_quantile, seeds, triangle
+from zoo import (
+    SCHEDULES,
+    ZERO_SNR,
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    mixtures,
+    points_near,
+    random_mixture,
+    random_rotation,
+    scipy_cdf,
+    scipy_quantile,
+    seeds,
+    triangle,
+)
 
 from otprior_lite import flow, gap, samplers, schedules
 from otprior_lite.forward import marginal, velocity
@@ -35,7 +50,9 @@ def predicted(target, T, x):
 
 
 @settings(few, max_examples=6)
-@given(mixtures(d=st.just(1)), st.sampled_from(sorted(set(SCHEDULES) - set(ZERO_SNR))), st.floats(0.3, 0.9), st.floats(0.05, 0.25))
+@given(
+    mixtures(d=st.just(1)), st.sampled_from(sorted(set(SCHEDULES) - set(ZERO_SNR))), st.floats(0.3, 0.9), st.floats(0.05, 0.25)
+)
 def test_one_dimension_is_the_quantile_map(target, name, late, early):
     """Check 8's law for the integrator: x_s = F_s^{-1}(F_t(x)) under every schedule, by scipy, to 1e-7."""
     schedule = SCHEDULES[name]()
@@ -58,7 +75,10 @@ def test_jacobian_by_finite_differences_and_going_back(target, seed):
     for j in range(target.d):
         e = torch.zeros(target.d, dtype=f64)
         e[j] = h
-        slope = (flow.flow_map(target, OU, x + e, 0.3, 1.5, tolerance=1e-12) - flow.flow_map(target, OU, x - e, 0.3, 1.5, tolerance=1e-12)) / (2 * h)
+        slope = (
+            flow.flow_map(target, OU, x + e, 0.3, 1.5, tolerance=1e-12)
+            - flow.flow_map(target, OU, x - e, 0.3, 1.5, tolerance=1e-12)
+        ) / (2 * h)
         np.testing.assert_allclose(step.jacobian[:, :, j], slope, rtol=1e-5, atol=1e-5)
     back = flow.flow_jacobian(target, OU, step.x, 1.5, 0.3, tolerance=1e-12)
     np.testing.assert_allclose(back.x, x, atol=1e-8)
@@ -70,7 +90,10 @@ def test_the_field_is_the_library_velocity(name):
     """A small step of the map moves x by velocity * dt; the velocity of `forward` is written in another form."""
     schedule, t = SCHEDULES[name](), 0.4505 * SCHEDULES[name]().T  # between two steps of a discrete schedule
     x, dt = points_near(marginal(triangle(), schedule, t), 4), 1e-5 * schedule.T
-    slope = (flow.flow_map(triangle(), schedule, x, t, t + dt, tolerance=1e-13) - flow.flow_map(triangle(), schedule, x, t, t - dt, tolerance=1e-13)) / (2 * dt)
+    slope = (
+        flow.flow_map(triangle(), schedule, x, t, t + dt, tolerance=1e-13)
+        - flow.flow_map(triangle(), schedule, x, t, t - dt, tolerance=1e-13)
+    ) / (2 * dt)
     v = velocity(triangle(), schedule, x, t)
     np.testing.assert_allclose(slope, v, rtol=1e-5, atol=1e-5 * float(v.abs().max()))
 
@@ -119,7 +142,7 @@ def test_check_24_rate_law():
     three = measured(ATOMS, 3.0, Z)
     assert 1.0 <= float(three.matrices.norm() / predicted(ATOMS, 3.0, Z).leading.norm()) <= 1.1
     assert math.log(three.rms / measured(ATOMS, 2.5, Z).rms) / 0.5 == pytest.approx(-5.1, abs=0.1)
-    entry = lambda A: float(A[:, 0, 1].square().mean().sqrt())  # noqa: E731
+    entry = lambda A: float(A[:, 0, 1].square().mean().sqrt())
     assert entry(three.matrices) == pytest.approx(5.010e-9, rel=1e-3)
     assert entry(measured(ATOMS, 2.0, Z).matrices) == pytest.approx(8.186e-7, rel=1e-3)
     assert entry(measured(ATOMS, 1.0, Z).matrices) == pytest.approx(1.564e-4, rel=1e-3)
@@ -146,7 +169,9 @@ def test_rate_law_on_random_mixtures(seed):
     assert float((found.matrices - law.total).norm()) < 0.05 * float(law.total.norm()) + 1e-14
     R = torch.as_tensor(random_rotation(3, seed))
     turned = GaussianMixture(target.weights, target.means @ R.T, target.covariances)
-    np.testing.assert_allclose(flow.rate_law(turned, 3.5, x @ R.T).total, R @ flow.rate_law(target, 3.5, x).total @ R.T, atol=1e-16)
+    np.testing.assert_allclose(
+        flow.rate_law(turned, 3.5, x @ R.T).total, R @ flow.rate_law(target, 3.5, x).total @ R.T, atol=1e-16
+    )
 
 
 # ---- energy, Monge-Ampere, straightness
@@ -188,9 +213,11 @@ def test_check_26_straightness():
     assert float(bent.deviation.min()) > 1e-3 and float(bent.off_chord.max()) > 1e-2
     assert float(flow.midpoint_deviation(gaussian((1.0, 1.0)), OU, Z, 2.0, 0.0).deviation.max()) < 1e-12
     one = flow.midpoint_deviation(gaussian((4.0,)), OU, Z[:, :1], 2.0, 0.0)
-    assert float(one.deviation.min()) > 1e-3 and float(one.off_chord.max()) < 1e-12  # a line is straight, the speed is not constant
+    assert (
+        float(one.deviation.min()) > 1e-3 and float(one.off_chord.max()) < 1e-12
+    )  # a line is straight, the speed is not constant
     lam = torch.tensor([4.0, 0.25], dtype=f64)
-    path = lambda u: Z * ((1 + (lam - 1) * math.exp(-2 * u)) / (1 + (lam - 1) * math.exp(-4))).sqrt()  # noqa: E731
+    path = lambda u: Z * ((1 + (lam - 1) * math.exp(-2 * u)) / (1 + (lam - 1) * math.exp(-4))).sqrt()
     np.testing.assert_allclose(bent.deviation, (path(1.0) - (Z + path(0.0)) / 2).norm(dim=1), rtol=1e-7)
 
 
@@ -198,7 +225,7 @@ def test_check_27_monge_ampere_in_one_dimension():
     """Check 27: u' = F_q^{-1}(F_p), u'' = p / q(u') by central differences of scipy's quantiles; u'' q(u') = p to 1e-8."""
     p, q = bimodal(1.0, 0.3), GaussianMixture([0.3, 0.7], [[2.0], [-1.0]], [0.4, 0.8])
     x = torch.linspace(-1.5, 1.5, 7, dtype=f64)[:, None]
-    mapped = lambda v: np.array([[scipy_quantile(q, scipy_cdf(p, float(a)))] for a in v])  # noqa: E731
+    mapped = lambda v: np.array([[scipy_quantile(q, scipy_cdf(p, float(a)))] for a in v])
     h = 2e-3  # eighth-order differences
     c = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
     slope = sum(a * (mapped(x + k * h) - mapped(x - k * h)) for k, a in c.items()) / h

@@ -6,8 +6,23 @@ import torch
 from hypothesis import given, settings
 from scipy import stats
 from zoo import (
-    DTYPES, SCHEDULES, ZERO_SNR, bimodal, f64, few, gaussian, inner_times, mixtures, parts, points_near, random_rotation,
-    rng, scipy_cdf, scipy_density, seeds, triangle,
+    DTYPES,
+    SCHEDULES,
+    ZERO_SNR,
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    inner_times,
+    mixtures,
+    parts,
+    points_near,
+    random_rotation,
+    rng,
+    scipy_cdf,
+    scipy_density,
+    seeds,
+    triangle,
 )  # fmt: skip
 
 from otprior_lite import schedules
@@ -69,10 +84,10 @@ def test_check_7_continuity_equation(target):
         p = marginal(target, schedule, t)
         h = 1e-4 * schedule.T if schedule.betas is None else 0.02
         for point in points_near(p, 2):
-            log_p = lambda s, point=point: marginal(target, schedule, s).log_prob(point[None])[0]  # noqa: E731
-            d = lambda k, log_p=log_p: log_p(t + k * h) - log_p(t - k * h)  # noqa: E731
+            log_p = lambda s, point=point: marginal(target, schedule, s).log_prob(point[None])[0]
+            d = lambda k, log_p=log_p: log_p(t + k * h) - log_p(t - k * h)
             ddt = (8 * d(1) - d(2)) / (12 * h)
-            v = lambda u, t=t: velocity(target, schedule, u[None], t)[0]  # noqa: E731
+            v = lambda u, t=t: velocity(target, schedule, u[None], t)[0]
             divergence = torch.autograd.functional.jacobian(v, point).trace()
             along = v(point) @ torch.autograd.functional.jacobian(lambda u, p=p: p.log_prob(u[None])[0], point)
             size = max(abs(float(term)) for term in (ddt, divergence, along))
@@ -86,7 +101,7 @@ def test_check_7_velocity_at_the_mean_of_a_gaussian(name):
     target = gaussian((0.5, 2.0), m)
     for t in inner_times(schedule, 3):
         centre = schedule.alpha(t) * m
-        at = lambda x, t=t: velocity(target, schedule, x[None], t)[0]  # noqa: E731
+        at = lambda x, t=t: velocity(target, schedule, x[None], t)[0]
         torch.testing.assert_close(at(centre), schedule.alpha_dot(t) * m, rtol=1e-8, atol=1e-9)
         lam = torch.tensor([0.5, 2.0], dtype=f64)
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)

@@ -9,8 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 from zoo import (
-    SCHEDULES, bimodal, f64, few, gaussian, mixtures, normal_kl, normal_w2, parts, random_mixture, random_rotation, rng,
-    scipy_density, scipy_moments, seeds, triangle,
+    SCHEDULES,
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    mixtures,
+    normal_kl,
+    normal_w2,
+    parts,
+    random_mixture,
+    random_rotation,
+    rng,
+    scipy_density,
+    scipy_moments,
+    seeds,
+    triangle,
 )  # fmt: skip
 
 from otprior_lite import gap, schedules
@@ -186,7 +200,9 @@ def test_bounds_turn_scale_and_shift(target, seed, t):
         assert bound(turned, OU, t) == pytest.approx(bound(target, OU, t), rel=1e-8)
     for bound in (gap.gelbrich, gap.synchronous_bound):
         assert bound(scaled, schedules.edm(80 * c), c * t) == pytest.approx(c * bound(target, schedules.edm(80), t), rel=1e-8)
-    assert gap.kl_bound(scaled, schedules.edm(80 * c), c * t) == pytest.approx(gap.kl_bound(target, schedules.edm(80), t), rel=1e-8)
+    assert gap.kl_bound(scaled, schedules.edm(80 * c), c * t) == pytest.approx(
+        gap.kl_bound(target, schedules.edm(80), t), rel=1e-8
+    )
     shifted, centred = GaussianMixture(w, mu + b, S), GaussianMixture(w, mu - w @ mu, S)
     shift = np.sum((math.exp(-t) * (w @ mu + b)) ** 2)
     assert gap.gelbrich(shifted, OU, t) ** 2 == pytest.approx(gap.gelbrich(centred, OU, t) ** 2 + shift, rel=1e-8)

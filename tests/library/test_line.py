@@ -106,7 +106,9 @@ def test_metrics_never_plot_and_figures_never_compute():
 
 def test_importing_the_package_is_light():
     """`import otprior_lite` loads neither torch nor matplotlib nor POT nor scikit-learn nor scipy nor numpy."""
-    code = "import sys, otprior_lite; print(*[m for m in ('torch','matplotlib','ot','sklearn','scipy','numpy') if m in sys.modules])"
+    code = (
+        "import sys, otprior_lite; print(*[m for m in ('torch','matplotlib','ot','sklearn','scipy','numpy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
@@ -114,7 +116,9 @@ def test_importing_the_package_is_light():
 def test_the_line_loads_no_plotting_and_no_pot():
     """POT, scikit-learn and matplotlib load when they are used, not when their module is."""
     modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, samplers, theorems, metrics, data"
-    code = f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn') if m in sys.modules])"
+    code = (
+        f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
@@ -141,7 +145,11 @@ def test_everything_public_is_documented(name):
     assert module.__doc__, name
     missing = []
     for key, value in vars(module).items():
-        if key.startswith("_") or getattr(value, "__module__", None) != name or not (inspect.isclass(value) or inspect.isfunction(value)):
+        if (
+            key.startswith("_")
+            or getattr(value, "__module__", None) != name
+            or not (inspect.isclass(value) or inspect.isfunction(value))
+        ):
             continue
         if not value.__doc__ or (inspect.isclass(value) and value.__doc__.startswith(f"{key}(")):
             missing.append(key)  # a dataclass without a docstring gets its signature as one

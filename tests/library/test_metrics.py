@@ -66,7 +66,7 @@ def test_energy_is_the_unbiased_formula(n, m, d, seed):
 def test_energy_of_two_normals():
     """N(0,1) and N(m,1): 2 E|X-Y| - 2 E|X-X'| from folded normals, within five errors of the estimate's spread."""
     x, y = clouds(1500, 1500, 1, 2, shift=1.0)
-    folded = lambda m: stats.foldnorm.mean(m / math.sqrt(2), scale=math.sqrt(2))  # noqa: E731
+    folded = lambda m: stats.foldnorm.mean(m / math.sqrt(2), scale=math.sqrt(2))
     exact = 2 * folded(1.0) - 2 * folded(0.0)
     assert metrics.energy(x, y).value == pytest.approx(exact, rel=0.15)
 

@@ -202,7 +202,7 @@ def test_only_the_right_priors_match_p_t():
     """At t = .3 on a skewed law Oracle passes a Kolmogorov-Smirnov test of p_t; Standard and MomentMatched fail it."""
     target, law = bimodal(1.2, 0.05, (0.8, 0.2)), marginal_cdf(bimodal(1.2, 0.05, (0.8, 0.2)), 0.3)
     train = target.sample(4000, rng(1))
-    draw = lambda prior: stats.kstest(prior.sample(3000, rng(2))[:, 0].numpy(), law).pvalue  # noqa: E731
+    draw = lambda prior: stats.kstest(prior.sample(3000, rng(2))[:, 0].numpy(), law).pvalue
     assert draw(priors.Oracle(target, OU, 0.3)) > 1e-3
     assert draw(priors.DataInitialised(train, OU, 0.3)) > 1e-3
     assert draw(priors.Standard.fit(train, OU, 0.3)) < 1e-6

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import solve_ivp
 from zoo import (
-    DTYPES, SCHEDULES, ZERO_SNR, bimodal, f64, few, gaussian, mixtures, rng, scipy_cdf, scipy_quantile, triangle,
+    DTYPES,
+    SCHEDULES,
+    ZERO_SNR,
+    bimodal,
+    f64,
+    few,
+    gaussian,
+    mixtures,
+    rng,
+    scipy_cdf,
+    scipy_quantile,
+    triangle,
 )  # fmt: skip
 
 from otprior_lite import samplers, schedules
@@ -66,7 +77,7 @@ def test_check_8_one_dimension_is_the_quantile_map(name):
     coarse, fine = (samplers.sample(ExactDenoiser(target, schedule), schedule, x, steps=n, **options)[:, 0] for n in (250, 500))
     np.testing.assert_allclose((4 * fine - coarse) / 3, quantile, atol=1e-6)  # Richardson: heun's h^2 removed
     assert bool((fine.diff() > 0).all())
-    speed = lambda u, y: velocity(target, schedule, torch.as_tensor(y)[:, None], u)[:, 0].numpy()  # noqa: E731
+    speed = lambda u, y: velocity(target, schedule, torch.as_tensor(y)[:, None], u)[:, 0].numpy()
     integrated = solve_ivp(speed, (t, s), x[:, 0].numpy(), rtol=1e-8, atol=1e-9, method="DOP853").y[:, -1]
     np.testing.assert_allclose(integrated, quantile, atol=1e-6)
 
@@ -149,7 +160,7 @@ def test_em_tends_to_the_reverse_sde():
 
 
 def test_em_is_decided_by_its_generator():
-    call = lambda seed: samplers.sample(  # noqa: E731
+    call = lambda seed: samplers.sample(
         ExactDenoiser(triangle(), OU), OU, torch.ones(4, 2, dtype=f64), steps=5, method="em", generator=rng(seed)
     )
     assert torch.equal(call(1), call(1)) and not torch.equal(call(1), call(2))
@@ -284,7 +295,7 @@ def test_cdf_of_the_samples_is_the_data():
 
 def refusals():
     exact, x = ExactDenoiser(triangle(), OU), torch.zeros(2, 2, dtype=f64)
-    run = lambda **options: samplers.sample(exact, OU, options.pop("x", x), **options)  # noqa: E731
+    run = lambda **options: samplers.sample(exact, OU, options.pop("x", x), **options)
     yield "method", lambda: run(method="hein")
     yield "spacing", lambda: run(spacing="logsnr")
     yield "steps", lambda: run(steps=0)

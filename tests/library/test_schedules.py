@@ -72,7 +72,7 @@ def test_closed_forms(name):
 def published_alphas_bar(name, n):
     """Cumulative products from the papers' own betas, in numpy."""
     if name == "cosine":
-        f = lambda k: np.cos((k / n + 0.008) / 1.008 * np.pi / 2) ** 2  # noqa: E731
+        f = lambda k: np.cos((k / n + 0.008) / 1.008 * np.pi / 2) ** 2
         betas = np.minimum(1 - f(np.arange(1, n + 1)) / f(np.arange(n)), 0.999)
     elif name == "scaled_linear":
         betas = np.linspace(0.00085**0.5, 0.012**0.5, n) ** 2
@@ -124,7 +124,7 @@ def test_variance_is_preserved(name):
 
 def slope(f, t, h):
     """Sixth-order central difference."""
-    d = lambda k: f(t + k * h) - f(t - k * h)  # noqa: E731
+    d = lambda k: f(t + k * h) - f(t - k * h)
     return (45 * d(1) - 9 * d(2) + d(3)) / (60 * h)
 
 

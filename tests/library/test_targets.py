@@ -7,8 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 from zoo import (
-    DTYPES, bimodal, channels, dimensions, f64, few, mixtures, parts, points_near, random_mixture, random_rotation, rng,
-    scipy_cdf, scipy_density, scipy_moments, scipy_quantile, seeds, triangle,
+    DTYPES,
+    bimodal,
+    channels,
+    dimensions,
+    f64,
+    few,
+    mixtures,
+    parts,
+    points_near,
+    random_mixture,
+    random_rotation,
+    rng,
+    scipy_cdf,
+    scipy_density,
+    scipy_moments,
+    scipy_quantile,
+    seeds,
+    triangle,
 )  # fmt: skip
 
 from otprior_lite import targets
@@ -64,8 +80,8 @@ def test_check_5_posterior_by_quadrature(x, channel):
     """Check 5: E and Cov of x_0 given x from Bayes' rule integrated by scipy in one dimension."""
     alpha, sigma = channel
     target = GaussianMixture([0.7, 0.3], [[-1.0], [1.5]], [0.2, 0.5])
-    joint = lambda u: scipy_density(target, [[u]])[0] * stats.norm.pdf(x, alpha * u, sigma)  # noqa: E731
-    quad = lambda f: integrate.quad(f, -9, 9, points=[-1, 1.5], epsabs=1e-13, epsrel=1e-12, limit=400)[0]  # noqa: E731
+    joint = lambda u: scipy_density(target, [[u]])[0] * stats.norm.pdf(x, alpha * u, sigma)
+    quad = lambda f: integrate.quad(f, -9, 9, points=[-1, 1.5], epsabs=1e-13, epsrel=1e-12, limit=400)[0]
     mass, first, second = (quad(lambda u, k=k: u**k * joint(u)) for k in range(3))
     here = torch.tensor([[x]], dtype=f64)
     assert float(target.posterior_mean(here, alpha, sigma)) == pytest.approx(first / mass, abs=1e-8)
@@ -202,7 +218,12 @@ def test_dtype_follows_the_target(seed, isotropic, dtype):
     exact = random_mixture(3, 2, seed, isotropic)
     x = points_near(exact, 5)
     tolerance = {"rtol": 1e-3, "atol": 1e-3} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
-    for name, arguments in (("log_prob", ()), ("score", ()), ("posterior_mean", (0.6, 0.8)), ("posterior_covariance", (0.6, 0.8))):
+    for name, arguments in (
+        ("log_prob", ()),
+        ("score", ()),
+        ("posterior_mean", (0.6, 0.8)),
+        ("posterior_covariance", (0.6, 0.8)),
+    ):
         value = getattr(target, name)(x.to(dtype), *arguments)
         assert value.dtype == dtype
         close(value.to(f64), getattr(exact, name)(x, *arguments), **tolerance)
@@ -249,7 +270,7 @@ def test_increasing_map_far_in_both_tails():
 def test_check_27_monge_ampere_in_one_dimension(target):
     """Check 27: u' = F_p^{-1} o Phi solves u''(z) p(u'(z)) = phi(z) to 1e-8 (u'' by differences)."""
     z, h = torch.linspace(-2.5, 2.5, 21, dtype=f64), 2e-5
-    at = lambda k: normal_to(target, z + k * h)  # noqa: E731
+    at = lambda k: normal_to(target, z + k * h)
     slope = (at(-3) * -1 + at(-2) * 9 + at(-1) * -45 + at(1) * 45 + at(2) * -9 + at(3)) / (60 * h)
     residual = slope.numpy() * scipy_density(target, at(0)[:, None]) - stats.norm.pdf(z)
     assert np.abs(residual).max() < 1e-8

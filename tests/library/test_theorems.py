@@ -108,19 +108,21 @@ def test_theorem_3_6_on_a_gaussian(c, variance):
     """Score off by a constant c: the flows' distance solves a linear ODE (scipy); bound and Cauchy-Schwarz form are above it."""
     target, T, eps = gaussian((variance,)), 1.0, 0.05
     exact = ExactDenoiser(target, OU)
-    learned = lambda x, t: exact(x, t) + float(OU.sigma(t)) ** 2 / float(OU.alpha(t)) * c  # noqa: E731
-    lam = lambda t: 1 + (variance - 1) * math.exp(-2 * t)  # noqa: E731
+    learned = lambda x, t: exact(x, t) + float(OU.sigma(t)) ** 2 / float(OU.alpha(t)) * c
+    lam = lambda t: 1 + (variance - 1) * math.exp(-2 * t)
     gap_ode = integrate.solve_ivp(lambda u, e: (1 - 1 / lam(T - u)) * e + c, (0, T - eps), [0.0], rtol=1e-10, atol=1e-12).y[0, -1]
     found = theorems.theorem_3_6(learned, target, OU, T, eps=eps, excess=0.0, n=20)
     assert found.left.value == pytest.approx(abs(gap_ode), rel=1e-5, abs=1e-8)
     assert found.holds and found.assumptions_met and found.term("cauchy_schwarz") >= found.right * (1 - 1e-9)
-    assert found.right == pytest.approx(found.left.value, rel=1e-4, abs=1e-8)  # one Gaussian, constant error: Gronwall is an equality
+    assert found.right == pytest.approx(
+        found.left.value, rel=1e-4, abs=1e-8
+    )  # one Gaussian, constant error: Gronwall is an equality
 
 
 def test_theorem_3_6_with_a_lipschitz_error():
     """Two modes, score error 0.2 sin(x), Lipschitz 0.2: the bound holds with its constant given, and without it says that it is unknown."""
     target, exact = bimodal(1.0, 0.25), ExactDenoiser(bimodal(1.0, 0.25), OU)
-    learned = lambda x, t: exact(x, t) + float(OU.sigma(t)) ** 2 / float(OU.alpha(t)) * 0.2 * x.sin()  # noqa: E731
+    learned = lambda x, t: exact(x, t) + float(OU.sigma(t)) ** 2 / float(OU.alpha(t)) * 0.2 * x.sin()
     given_, unknown = (theorems.theorem_3_6(learned, target, OU, 1.0, eps=0.05, excess=e, n=100) for e in (0.2, None))
     assert given_.holds and given_.assumptions_met and given_.left.value > 0.01
     assert not unknown.assumptions_met and any("unknown" in a for a in unknown.assumptions) and unknown.right < given_.right
@@ -136,7 +138,9 @@ def test_theorem_3_11_in_one_dimension(m, T, wait):
     assert found.left.value == pytest.approx(gap.prior_gap(bimodal(m, 0.2), schedules.ou(20), T + wait).total.value, rel=1e-9)
     assert found.left.value <= found.term("contracted_w2") * (1 + 1e-9) and found.holds and not found.assumptions_met
     later = theorems.theorem_3_11(bimodal(m, 0.2), T, T + wait + 1)
-    assert math.log(later.left.value / found.left.value) < -1.5 and math.log(later.right / found.right) == pytest.approx(-2 / 15, rel=1e-9)
+    assert math.log(later.left.value / found.left.value) < -1.5 and math.log(later.right / found.right) == pytest.approx(
+        -2 / 15, rel=1e-9
+    )
 
 
 def test_theorem_3_11_in_the_plane_names_its_surrogate():
@@ -172,5 +176,7 @@ def test_theorems_refuse(argument, call):
 def test_dtype_is_double_inside():
     """float32 data give the float64 answer."""
     single = GaussianMixture(*(v.float() for v in (bimodal().weights, bimodal().means, bimodal().covariances)))
-    assert theorems.theorem_3_2(single, OU, 1.0).left.value == pytest.approx(theorems.theorem_3_2(bimodal(), OU, 1.0).left.value, rel=1e-4)
+    assert theorems.theorem_3_2(single, OU, 1.0).left.value == pytest.approx(
+        theorems.theorem_3_2(bimodal(), OU, 1.0).left.value, rel=1e-4
+    )
     assert bimodal().means.dtype == f64

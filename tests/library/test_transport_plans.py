@@ -140,7 +140,10 @@ def test_sinkhorn_between_exact_and_independent(n, m, seed):
 def test_sinkhorn_tends_to_the_exact_plan():
     x, y = clouds(6, 6, 3)
     exact = plan(x, y).matrix
-    distance = [float((sinkhorn(x, y, epsilon=e, tolerance=1e-4, max_iterations=100_000).matrix - exact).abs().sum()) for e in (1.0, 0.1, 0.001)]
+    distance = [
+        float((sinkhorn(x, y, epsilon=e, tolerance=1e-4, max_iterations=100_000).matrix - exact).abs().sum())
+        for e in (1.0, 0.1, 0.001)
+    ]
     assert distance[0] > distance[1] > distance[2] and distance[2] < 0.02
 
 
@@ -156,7 +159,10 @@ def test_sinkhorn_where_the_naive_kernel_is_zero():
 def test_points_without_weight_take_no_part():
     x, y = clouds(5, 4, 7)
     a, b = weights(5, 1, zeros=2), weights(4, 2, zeros=1)
-    found, small = sinkhorn(x, y, epsilon=0.3, weights_x=a, weights_y=b), sinkhorn(x[2:], y[1:], epsilon=0.3, weights_x=a[2:], weights_y=b[1:])
+    found, small = (
+        sinkhorn(x, y, epsilon=0.3, weights_x=a, weights_y=b),
+        sinkhorn(x[2:], y[1:], epsilon=0.3, weights_x=a[2:], weights_y=b[1:]),
+    )
     assert found.converged and float(found.matrix[:2].sum()) == 0 == float(found.matrix[:, 0].sum())
     torch.testing.assert_close(found.matrix[2:, 1:], small.matrix, atol=1e-6, rtol=0)
     assert all(bool(p.isfinite().all()) for p in found.potentials)
@@ -270,7 +276,7 @@ def test_the_support_of_a_weighted_plan_is_monotone():
 def test_a_turned_triangle_needs_three(angle, helps):
     """Turned by 60 to 90 degrees no swap of two helps, a cycle of three does."""
     turn = torch.arange(3, dtype=f64) * 2 * math.pi / 3
-    point = lambda t: torch.stack([t.cos(), t.sin()], 1)  # noqa: E731
+    point = lambda t: torch.stack([t.cos(), t.sin()], 1)
     x, y = point(turn), point(turn + math.radians(angle))
     assert (cyclical_monotonicity(x, y).gain > 0) == helps
     pairs = [cyclical_monotonicity(x[[a, b]], y[[a, b]]).gain for a, b in itertools.combinations(range(3), 2)]

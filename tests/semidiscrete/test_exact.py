@@ -148,7 +148,7 @@ def test_equivariances(n, d, seed, scale):
     base = exact(points, weights).heights
     rotation = torch.linalg.qr(gaussian(d, d, seed=seed + 1)).Q
     order = torch.randperm(n, generator=generator(seed))
-    close = lambda a, b: torch.testing.assert_close(a, b, atol=1e-6 * scale, rtol=1e-6)  # noqa: E731
+    close = lambda a, b: torch.testing.assert_close(a, b, atol=1e-6 * scale, rtol=1e-6)
     close(exact(points + 3.0, weights).heights, base)
     close(exact(points @ rotation.T, weights).heights, base)
     close(exact(points * scale, weights).heights, scale * base)

@@ -39,8 +39,8 @@ def test_convexity_gradient_hessian():
     from otprior_lite.semidiscrete.masses import exact_masses
 
     y, b = gaussian(12, 2, seed=3), torch.full((12,), 1 / 12, dtype=F64)
-    F = lambda h: exact_masses(y, h)[1] - float(b @ h)  # noqa: E731
-    w = lambda h: torch.from_numpy(exact_masses(y, h)[0])  # noqa: E731
+    F = lambda h: exact_masses(y, h)[1] - float(b @ h)
+    w = lambda h: torch.from_numpy(exact_masses(y, h)[0])
     h, k, e = 0.3 * gaussian(12, seed=4), 0.3 * gaussian(12, seed=5), 1e-5
     assert F((h + k) / 2) <= (F(h) + F(k)) / 2
     assert F(h + 2.5) == pytest.approx(F(h), abs=1e-12)
@@ -75,7 +75,9 @@ def test_smoothing_bounds_and_limits(fit):
         assert float(below.min()) >= -1e-12 and float(below.max()) <= tau * math.log(N) + 1e-12
         shares = smooth.shares(z)
         assert float(shares.min()) >= 0 and float((shares.sum(1) - 1).abs().max()) < 1e-12
-        jacobian = torch.func.vmap(torch.func.jacrev(lambda x: torch.softmax((fit.map.points @ x + fit.heights) / tau, 0) @ fit.map.points))(z)
+        jacobian = torch.func.vmap(
+            torch.func.jacrev(lambda x: torch.softmax((fit.map.points @ x + fit.heights) / tau, 0) @ fit.map.points)
+        )(z)
         torch.testing.assert_close(smooth.jacobian(z), jacobian, atol=1e-8, rtol=1e-8)
         assert float(torch.linalg.eigvalsh(jacobian).min()) > -1e-9
     torch.testing.assert_close(fit.map.smooth(1e-7)(z), fit.map(z), atol=1e-6, rtol=0)

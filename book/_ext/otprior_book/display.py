@@ -233,7 +233,9 @@ def _cell(value):
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
-        text = "not a number" if math.isnan(value) else "∞" if value == math.inf else "−∞" if value == -math.inf else f"{value:.3g}"
+        text = (
+            "not a number" if math.isnan(value) else "∞" if value == math.inf else "−∞" if value == -math.inf else f"{value:.3g}"
+        )
     else:
         text = str(value)
     return "−" + text[1:] if _is_number(value) and text.startswith("-") else text

@@ -44,7 +44,9 @@ class Quiz(SphinxDirective):
                     f'<input type="{kind}" id="{key}" name="{group}" autocomplete="off" disabled><label for="{key}">'
                 ),
                 *self._inline(option["text"]),
-                _html(f'</label><details class="otp-why"><summary>Answer</summary><p><strong>{"True" if right else "False"}.</strong> '),
+                _html(
+                    f'</label><details class="otp-why"><summary>Answer</summary><p><strong>{"True" if right else "False"}.</strong> '
+                ),
                 *self._inline(option["why"]),
                 _html("</p></details></div>"),
             ]

@@ -91,7 +91,9 @@ def _bare(renderer, data):
 
 def _row(renderer, data, cells):
     sides = ["otp-right" if right else "otp-left" for right in data.content["right"]]
-    entries = [nodes.entry("", _text(renderer, data, nodes.paragraph(), cell), classes=[side]) for cell, side in zip(cells, sides)]
+    entries = [
+        nodes.entry("", _text(renderer, data, nodes.paragraph(), cell), classes=[side]) for cell, side in zip(cells, sides)
+    ]
     return nodes.row("", *entries)
 
 

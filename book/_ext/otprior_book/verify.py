@@ -16,7 +16,16 @@ from bs4 import BeautifulSoup
 from . import ROOT
 from .display import check_alt
 
-FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src", "object": "data"}
+FETCHED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "embed": "src",
+    "object": "data",
+}
 """Elements that make a browser ask for a file, with the attribute that names it. Of `link`, see `_fetches`."""
 
 _CSS_FETCH = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")\s]+)")
@@ -39,7 +48,9 @@ class Page:
 
     @cached_property
     def anchors(self):
-        return {tag["id"] for tag in self.soup.find_all(id=True)} | {tag["name"] for tag in self.soup.find_all("a", attrs={"name": True})}
+        return {tag["id"] for tag in self.soup.find_all(id=True)} | {
+            tag["name"] for tag in self.soup.find_all("a", attrs={"name": True})
+        }
 
 
 def toc_pages(book=ROOT / "book"):
@@ -117,7 +128,16 @@ def _fetches(page):
         for tag in page.soup.find_all(element, attrs={attribute: True}):
             yield element, tag[attribute]
     for tag in page.soup.find_all("link", href=True):
-        if set(tag.get("rel", [])) & {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch", "manifest"}:
+        if set(tag.get("rel", [])) & {
+            "stylesheet",
+            "icon",
+            "preload",
+            "modulepreload",
+            "prefetch",
+            "preconnect",
+            "dns-prefetch",
+            "manifest",
+        }:
             yield "link", tag["href"]
 
 
