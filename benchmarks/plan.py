@@ -59,7 +59,7 @@ def digits_plan(noised):
 def images_plan(noised):
     return Plan(
         Cloud("images", 2500, noised), targets=(0.1, 0.05), certified=(0.1,), limit=20, tuning=3,
-        lengths={"ott": (6, 18, 33), "ott_warm": (6, 18, 33), "pot": (9,), "adam": (9,)}, draws=2**18,
+        lengths={"ott": (6, 18, 33) if noised else (6, 18, 33, 60), "ott_warm": (6, 18, 33), "pot": (9,), "adam": (9,)}, draws=2**18,
         grids={
             "ott": ott_grid(0.06, 0.15, 0.4, tuned=3), "ott_warm": ott_grid(0.012, 0.03, 0.08, 0.2, tuned=3),
             "pot": pot_grid((0.1, 1 / 2), (0.3, 2 / 3), (1, 2 / 3)), "adam": adam_grid((1, 0.04), (1, 0.1), (2, 0.2)),

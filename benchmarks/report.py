@@ -31,7 +31,6 @@ TRIED = """## What was tried where a goal is open or not met
   256 and steps like t^{-1/2}, Adam with 4 N draws a step instead of 10 N.
 * Where a chosen rate lies at the end of its grid, a wider grid may serve that peer better: so in the plane, and for
   OTT-JAX from our start on the noised clouds. The run's cap on CPU seconds left no room for it.
-* Open goals are open because the peers' runs end by a cap on the CPU seconds of this run; a longer run would decide them.
 * Averaging the path, with steps like n^{-0.6} or n^{-0.75} or 2/n, instead of the plain 1/n steps: a little better early on
   the clean digits, no better or worse later and on noised ones. Longer 1/n steps are worse everywhere.
 * Recycling: the gain per CPU second is flat from 4 to 8 shifts at d = 64 and from 8 to 16 at d = 768. Also scoring -x for
