@@ -6,7 +6,7 @@ import torch
 
 from ..randomness import seeded
 from ..semidiscrete import solve
-from .verdict import Verdict, compare
+from .verdict import Verdict, compare, returned
 
 __all__ = ["two_atoms", "mass_gradient", "line_heights", "draws_needed", "converged_flag"]
 
@@ -125,14 +125,9 @@ def converged_flag(answer) -> Verdict:
 
 def _same_vector(function, arguments: tuple, right: torch.Tensor, slips: dict, praise: str, centre: bool = False) -> Verdict:
     """Call the reader's function and compare its vector with the right one and with those of known slips."""
-    if not callable(function):
-        return Verdict(False, f"Expected a function, got {type(function).__name__}.")
-    try:
-        value = torch.as_tensor(function(*arguments), dtype=torch.float64)
-    except Exception as error:  # the reader's code may fail in any way
-        return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
-    if value.shape != right.shape:
-        return Verdict(False, f"Expected shape {tuple(right.shape)}, got {tuple(value.shape)}.")
+    value = returned(function, arguments, right.shape)
+    if isinstance(value, Verdict):
+        return value
     if not bool(value.isfinite().all()):
         return Verdict(False, "There is a NaN or an infinity: look for 0/0, or a quantile of 0 or 1.")
     shift = (lambda v: v - v.mean()) if centre else (lambda v: v)

@@ -6,7 +6,7 @@ import torch
 
 from .. import gap, schedules
 from ..targets import GaussianMixture
-from .verdict import Verdict, compare
+from .verdict import Verdict, compare, returned
 
 __all__ = ["terminal_log_snr", "ou_time", "rescale", "vp_to_ve", "snr_is_not_the_gap"]
 
@@ -136,14 +136,9 @@ def _flat(pair) -> torch.Tensor:
 
 def _compare_tensors(function, arguments: tuple, right: torch.Tensor, slips: dict[str, torch.Tensor]) -> Verdict:
     """Call the reader's function and compare what it returns with the right tensor and with those of known slips."""
-    if not callable(function):
-        return Verdict(False, f"Expected a function, got {type(function).__name__}.")
-    try:
-        value = torch.as_tensor(function(*arguments), dtype=torch.float64)
-    except Exception as error:  # the reader's code may fail in any way
-        return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
-    if value.shape != right.shape:
-        return Verdict(False, f"Expected shape {tuple(right.shape)}, got {tuple(value.shape)}.")
+    value = returned(function, arguments, right.shape)
+    if isinstance(value, Verdict):
+        return value
     if bool(value.isnan().any()):
         return Verdict(False, "There is a NaN: look for 0/0 or the root of a negative number.")
     near = lambda other: torch.allclose(value, other, rtol=1e-6, atol=1e-9)

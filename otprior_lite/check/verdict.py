@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -35,3 +37,16 @@ def compare(answer, right: float, slips: dict[str, float], rtol: float = 1e-3, p
         if near(wrong):
             return Verdict(False, hint)
     return Verdict(False, f"Not yet: your value is too {'large' if value > right else 'small'}.")
+
+
+def returned(function, arguments: tuple, shape) -> torch.Tensor | Verdict:
+    """What the reader's function returns, as a float64 tensor of the wanted shape; or the verdict that says why not."""
+    if not callable(function):
+        return Verdict(False, f"Expected a function, got {type(function).__name__}.")
+    try:
+        value = torch.as_tensor(function(*arguments), dtype=torch.float64)
+    except Exception as error:  # the reader's code may fail in any way
+        return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
+    if value.shape != shape:
+        return Verdict(False, f"Expected shape {tuple(shape)}, got {tuple(value.shape)}.")
+    return value
