@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--out", type=Path, default=Path("figures"), help="folder (default: figures)")
     figures.add_argument("--theme", default="print", help="light, dark or print (default: print)")
     figures.set_defaults(run=_figures)
+
+    experiments = commands.add_parser("experiments", help="make the results under data/results again; goes on where it was stopped")
+    experiments.add_argument("names", nargs="*", help="studies to run (default: all)")
+    experiments.add_argument("--quick", action="store_true", help="few, small cells, to try it out")
+    experiments.add_argument("--out", type=Path, default=None, help="folder (default: data/results; with --quick: results-quick)")
+    experiments.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    experiments.set_defaults(run=_experiments)
     return parser
 
 
@@ -93,6 +100,21 @@ def _figures(options) -> None:
         record = {"figure": name, "theme": options.theme, "seconds": seconds, **about()}
         (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         print(options.out / f"{name}.pdf")
+
+
+def _experiments(options) -> None:
+    from tqdm import tqdm
+
+    from . import data, experiments
+    from .experiments.study import run
+
+    out = options.out or (Path("results-quick") if options.quick else data.root() / "results")
+    for study in [experiments.find(name) for name in options.names or experiments.names()]:
+        with tqdm(desc=study.name, unit="cell") as bar:
+            for progress in run(study, out, quick=options.quick, jobs=options.jobs):
+                bar.total = progress.total
+                bar.update(progress.done - bar.n)
+        print(out / f"{study.name}.json")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,17 @@ def _check(name: str, came: str, expected: str) -> None:
     expect(came == expected, name, f"SHA-256 {expected}", f"{came}; the data are corrupt or changed, nothing was loaded")
 
 
+def register(name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0") -> None:
+    """Enter a file of the data folder into the manifest, or its new hash; `script` is what makes it."""
+    manifest = json.loads((root() / "MANIFEST.json").read_text(encoding="utf-8"))
+    entry = {"file": str(file.relative_to(root())), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    manifest[name] = {**entry, "source": source, "licence": licence, "script": script}
+    draft = root() / "MANIFEST.json.new"
+    draft.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, root() / "MANIFEST.json")
+    _manifest.cache_clear()
+
+
 def table(name: str) -> list[dict]:
     """A shipped JSON table, as a list of rows."""
     return json.loads(path(name).read_text(encoding="utf-8"))

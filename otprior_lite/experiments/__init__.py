@@ -1,5 +1,23 @@
 """The computations behind figures and chapters: results in plain dataclasses, no drawing.
 
 One module per subject, the same name as the module of `figures` that draws it. An experiment is deterministic:
-every draw comes from the seed it is given.
+every draw comes from the seed it is given. What is too slow for a page is a `Study`: its rows are committed under
+`data/results`, and `otprior experiments NAME` makes them again.
 """
+
+from importlib import import_module
+
+from ..errors import known
+
+# study: module here that holds it, as `STUDY`
+_STUDIES: dict[str, str] = {}
+
+
+def names() -> tuple[str, ...]:
+    """Studies with a results file, by name."""
+    return tuple(_STUDIES)
+
+
+def find(name: str):
+    """The `Study` called `name`."""
+    return import_module(f".{_STUDIES[known(name, names(), 'name')]}", __name__).STUDY
