@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 
 from . import ROOT
+from .execute import pages_at_a_time
 from .offline import FAILURE, TIMINGS
 from .verify import problems, toc_pages
 
@@ -69,7 +70,7 @@ def _print_timings(path):
     for page, taken in sorted(seconds.items(), key=lambda item: -item[1]):
         print(f"{taken:7.1f} s  {page}")
     if seconds:
-        print(f"{sum(seconds.values()):7.1f} s  to execute all pages from an empty cache")
+        print(f"{sum(seconds.values()):7.1f} s  of execution from an empty cache, {pages_at_a_time()} page(s) at a time")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-from . import quiz
+from . import execute, quiz
 from .fingerprint import cache_path
 from .render import PLOTLY_ASSETS, WIDGET_ASSETS
 
@@ -31,6 +31,7 @@ def setup(app):
     app.connect("build-finished", _write_report)
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it for sphinx_comments, which is not loaded
     quiz.setup(app)
+    execute.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
