@@ -5,7 +5,7 @@ Score, noise prediction and probability-flow velocity all follow from it:
     score(x, t) = (alpha E[x_0 | x] - x) / sigma^2.
 
 `ExactDenoiser` knows the data law; `EmpiricalDenoiser` knows only the training points, so it is what a
-network of unlimited capacity would learn. Chapters 4, 10 and 11 teach this module.
+network of unlimited capacity would learn; `LearnedDenoiser` is what a network did learn. Chapters 4, 10 and 11 teach this module.
 """
 
 from dataclasses import dataclass, field
@@ -50,6 +50,26 @@ class EmpiricalDenoiser:
         fits = x.shape[1:] == self.points.shape[1:]
         expect(fits, "x", f"shape (n, {', '.join(map(str, self.points.shape[1:]))})", f"shape {tuple(x.shape)}")
         return self._exact(x.flatten(1), t).reshape(x.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedDenoiser:
+    """E[x_0 | x_t = x] as a network tells it: network(x, alpha, sigma) -> shape of x, as `train` makes them.
+
+    x goes in with the network's dtype and device and comes back with its own. No gradients: differentiate the network itself.
+    """
+
+    network: torch.nn.Module
+    schedule: Schedule
+
+    def __post_init__(self):
+        expect(isinstance(self.network, torch.nn.Module), "network", "a torch.nn.Module", type(self.network).__name__)
+
+    @torch.no_grad()
+    def __call__(self, x: torch.Tensor, t) -> torch.Tensor:
+        x, alpha, sigma = real_tensor(x, "x"), float(self.schedule.alpha(t)), float(self.schedule.sigma(t))
+        like = next(self.network.parameters())
+        return self.network(x.to(like), alpha, sigma).to(x)
 
 
 def score(denoiser, schedule: Schedule, x: torch.Tensor, t) -> torch.Tensor:

@@ -115,7 +115,7 @@ def test_importing_the_package_is_light():
 
 def test_the_line_loads_no_plotting_and_no_pot():
     """POT, scikit-learn and matplotlib load when they are used, not when their module is."""
-    modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, samplers, theorems, metrics, data"
+    modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, train, samplers, theorems, metrics, data"
     code = (
         f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn') if m in sys.modules])"
     )

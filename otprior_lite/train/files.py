@@ -1,0 +1,61 @@
+"""Weights and checkpoints on disk: safetensors only, written to a new file that then takes the old one's name.
+
+A run that dies while writing leaves the last complete file. A checkpoint is exact: reading it back gives every bit that
+the next step depends on. Chapter 10 ships the weights that its page reads.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+
+from ..errors import expect
+
+
+def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
+    """Tensors to a safetensors file, atomically."""
+    from safetensors.torch import save
+
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
+    try:
+        new.write_bytes(data)
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def read(file) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; ValueError when it is not one."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(file).exists():
+        raise FileNotFoundError(f"no such file: {file}")
+    try:
+        with safe_open(file, "pt") as archive:
+            return {name: archive.get_tensor(name) for name in archive.keys()}, archive.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{file}: expected a safetensors file, got {error}") from error
+
+
+def save_weights(network: torch.nn.Module, file, dtype: torch.dtype = torch.float32) -> None:
+    """The network's weights and buffers, rounded to `dtype` (torch.float16 halves the file)."""
+    write({name: tensor.to(dtype) for name, tensor in network.state_dict().items()}, file)
+
+
+def load_weights(network: torch.nn.Module, file) -> torch.nn.Module:
+    """Fill `network` with weights written by `save_weights`; it keeps its dtype and device. Returns the network."""
+    fill(network, read(file)[0], str(file))
+    return network
+
+
+def fill(network: torch.nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
+    """Copy tensors into a network of the same shapes, or say what differs."""
+    own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    came = {key: tuple(value.shape) for key, value in tensors.items()}
+    differ = sorted(key for key in own.keys() | came.keys() if own.get(key) != came.get(key))
+    shown = f"{len(differ)} that differ" + (f", e.g. {differ[0]}: {own.get(differ[0])} and {came.get(differ[0])}" if differ else "")
+    expect(not differ, name, "the tensors of this network", shown)
+    network.load_state_dict(tensors)
