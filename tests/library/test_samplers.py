@@ -257,6 +257,8 @@ def test_the_last_step_returns_the_denoised_point(method):
     exact = ExactDenoiser(triangle(), OU)
     *_, before, last = samplers.trajectory(exact, OU, torch.ones(3, 2, dtype=f64), steps=5, method=method, generator=rng())
     torch.testing.assert_close(last.x, exact(before.x, before.t))
+    if method == "adaptive":
+        return  # it makes its own steps, however coarse the grid
     one = samplers.sample(exact, OU, torch.ones(3, 2, dtype=f64), steps=1, method=method, generator=rng())
     torch.testing.assert_close(one, exact(torch.ones(3, 2, dtype=f64), 3.0))
 
