@@ -37,6 +37,13 @@ def denoiser_velocity(x0_hat: torch.Tensor, schedule: Schedule, x: torch.Tensor,
     return float(schedule.alpha_dot(t)) * x0_hat + float(schedule.sigma_dot(t)) * eps_hat
 
 
+def denoiser_score(x0_hat: torch.Tensor, schedule: Schedule, x: torch.Tensor, t) -> torch.Tensor:
+    """grad log p_t(x) = (alpha x0_hat - x) / sigma^2 from a denoised x0_hat = E[x_0 | x_t = x], for t with sigma_t > 0."""
+    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
+    within(sigma, 0.0, float("inf"), "sigma_t", open_low=True)
+    return (alpha * x0_hat - x) / sigma**2
+
+
 def velocity(target, schedule: Schedule, x, t) -> torch.Tensor:
     """Probability-flow velocity v(x, t) of `target` under `schedule`, for x (n, d) and 0 < t <= T."""
     x = real_tensor(x, "x")

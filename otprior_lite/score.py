@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .errors import expect, real_tensor, within
+from .errors import expect, real_tensor
+from .forward import denoiser_score
 from .schedules import Schedule
 from .targets import Empirical
 
@@ -74,6 +75,4 @@ class LearnedDenoiser:
 
 def score(denoiser, schedule: Schedule, x: torch.Tensor, t) -> torch.Tensor:
     """grad log p_t(x) = (alpha E[x_0 | x] - x) / sigma^2, for t with sigma_t > 0."""
-    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
-    within(sigma, 0.0, float("inf"), "sigma_t", open_low=True)
-    return (alpha * denoiser(x, t) - x) / sigma**2
+    return denoiser_score(denoiser(x, t), schedule, x, t)

@@ -8,11 +8,11 @@ from ..errors import count
 from ..forward import noise
 from ..randomness import categorical
 from ..schedules import Schedule
-from .prior import Cost, training_points
+from .prior import Cost, Prior, training_points
 
 
 @dataclass(frozen=True, eq=False)
-class DataInitialised:
+class DataInitialised(Prior):
     """The control: alpha_t x_I + sigma_t eps with I uniform over the training points and fresh noise.
 
     Its gap to the noised training set is zero by construction, without any transport.
@@ -29,7 +29,6 @@ class DataInitialised:
 
     @property
     def cost(self) -> Cost:
-        """See `Cost`."""
         return Cost(0.0, self.points[0].numel(), self.points.nbytes)
 
     @classmethod
@@ -38,7 +37,6 @@ class DataInitialised:
         return cls(points, schedule, float(t))
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """n independent draws, shape (n, *shape of one sample)."""
         uniform = torch.ones(len(self.points), device=self.points.device)
         chosen = self.points[categorical(uniform, count(n), generator)]
         return noise(chosen, self.schedule, self.t, generator)

@@ -1,21 +1,68 @@
-"""The paper's start: an optimal map from N(0, I) to noised training points. Chapter 8 teaches this module."""
+"""Starts that push N(0, I) through a semi-discrete map: onto noised training points, or onto clean ones with fresh noise.
+
+`SemiDiscrete` is the paper's. Its law is a uniform draw from N stored points, whatever the labels: only equal cell
+masses are used. `FreshNoise` maps to the clean points and noises after the map,
+
+    x = alpha y_{j(z)} + sigma eps,    law = (1/N) sum_i N(alpha x_i, sigma^2 I) exactly,
+
+so nothing is stored twice, but the map is decoration: `DataInitialised` has the same law. Chapter 8 teaches this module.
+"""
 
 import time
 from dataclasses import dataclass
 
 import torch
 
+from ..errors import count, expect
 from ..forward import noise
 from ..randomness import normal
 from ..schedules import Schedule
-from ..semidiscrete import BrenierMap, solve
-from ..errors import count
-from .prior import Cost, training_points
+from ..semidiscrete import BrenierMap, Fit, solve
+from .prior import Cost, Prior, sample_shape, training_points
+
+
+def solved(atoms: torch.Tensor, *, generator: torch.Generator, strict: bool = True, **options) -> Fit:
+    """`solve`, or RuntimeError with its reason when it did not converge and `strict` does not waive that."""
+    fit = solve(atoms, generator=generator, **options)
+    if strict and not fit.converged:
+        raise RuntimeError(f"the semi-discrete solve did not converge: {fit.reason} (strict=False accepts it)")
+    return fit
+
+
+def noised_atoms(points: torch.Tensor, schedule: Schedule, t, generator: torch.Generator, copies: int = 1) -> torch.Tensor:
+    """Each training point noised `copies` times to time t, flattened: (N * copies, d)."""
+    return noise(points.repeat_interleave(count(copies, "copies"), 0), schedule, t, generator).flatten(1)
+
+
+class Pushed(Prior):
+    """map(z), z ~ N(0, I). Fields: map, a map of points (n, d) with atoms; shape, of one sample; solve_seconds."""
+
+    def __post_init__(self):
+        shape, d = sample_shape(self.shape), self._atoms.shape[1]
+        fits = torch.Size(shape).numel() == d
+        expect(fits, "shape", f"a shape of {d} numbers, the dimension of the map", shape)
+        object.__setattr__(self, "shape", shape)
+
+    @property
+    def _atoms(self) -> torch.Tensor:
+        return self.map.points
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(self.solve_seconds, self._atoms.numel(), self._atoms.nbytes + self._atoms[:, 0].nbytes)
+
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return self.map(self.codes(n, generator)).reshape(n, *self.shape)
+
+    def codes(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """The n draws z (n, d) of N(0, I) that `sample` maps, given the same generator."""
+        atoms = self._atoms
+        return normal((count(n), atoms.shape[1]), generator, dtype=atoms.dtype, device=atoms.device)
 
 
 @dataclass(frozen=True, eq=False)
-class SemiDiscrete:
-    """grad u_h of N(0, I): the optimal map onto noised training points, one cell of mass 1/N each.
+class SemiDiscrete(Pushed):
+    """grad u_h of N(0, I): the optimal map onto noised training points, one cell of equal mass each.
 
     In law it is a uniform draw from those points; what the map adds is a code z for each of them.
     map: a BrenierMap on flattened points. shape: the shape of one sample.
@@ -27,28 +74,50 @@ class SemiDiscrete:
     solve_seconds: float = 0.0
     name = "semi-discrete"
 
-    @property
-    def cost(self) -> Cost:
-        """See `Cost`."""
-        points = self.map.points
-        return Cost(self.solve_seconds, points.numel(), points.nbytes + self.map.heights.nbytes)
-
     @classmethod
-    def fit(cls, points, schedule: Schedule, t, *, generator: torch.Generator, tolerance: float = 0.05, **options):
-        """Noise every training point once to time t, then solve for the heights (options go to `solve`).
+    def fit(
+        cls, points, schedule: Schedule, t, *, generator: torch.Generator, copies: int = 1, tolerance: float = 0.05, **options
+    ) -> "SemiDiscrete":
+        """Noise every training point to time t, then solve for the heights (options go to `solve`).
 
-        Raises RuntimeError when the solver does not reach `tolerance`, with its reason.
+        copies: noises per point, 1 in the paper; K of them make N K atoms. Raises RuntimeError when the solver does not
+        reach `tolerance`, with its reason; strict=False accepts what it reached.
         """
         start = time.perf_counter()
         points = training_points(points)
-        atoms = noise(points, schedule, t, generator).flatten(1)
-        fit = solve(atoms, tolerance=tolerance, generator=generator, **options)
-        if not fit.converged:
-            raise RuntimeError(f"the semi-discrete solve did not converge: {fit.reason}")
-        return cls(fit.map, tuple(points.shape[1:]), time.perf_counter() - start)
+        atoms = noised_atoms(points, schedule, t, generator, copies)
+        fit = solved(atoms, generator=generator, tolerance=tolerance, **options)
+        return cls(fit.map, points.shape[1:], time.perf_counter() - start)
+
+
+@dataclass(frozen=True, eq=False)
+class FreshNoise(Pushed):
+    """The map onto the clean atoms alpha x_i, then fresh noise sigma eps: p_T of the training set, exactly in law.
+
+    map: a BrenierMap on the flattened atoms alpha x_i. sigma: noise added after it, >= 0.
+    """
+
+    map: BrenierMap
+    shape: tuple[int, ...]
+    sigma: float
+    solve_seconds: float = 0.0
+    name = "fresh-noise"
+
+    def __post_init__(self):
+        super().__post_init__()
+        expect(0 <= self.sigma < float("inf"), "sigma", "a number >= 0", self.sigma)
+
+    @classmethod
+    def fit(
+        cls, points, schedule: Schedule, t, *, generator: torch.Generator, tolerance: float = 0.05, **options
+    ) -> "FreshNoise":
+        """Solve for the map onto alpha_t x_i; options, RuntimeError and strict as in `SemiDiscrete.fit`."""
+        start = time.perf_counter()
+        points = training_points(points)
+        atoms = float(schedule.alpha(t)) * points.flatten(1)
+        fit = solved(atoms, generator=generator, tolerance=tolerance, **options)
+        return cls(fit.map, points.shape[1:], float(schedule.sigma(t)), time.perf_counter() - start)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """n independent draws, shape (n, *shape of one sample)."""
-        points = self.map.points
-        z = normal((count(n), points.shape[1]), generator, dtype=points.dtype, device=points.device)
-        return self.map(z).reshape(n, *self.shape)
+        x = super().sample(n, generator)
+        return x + self.sigma * normal(x.shape, generator, dtype=x.dtype, device=x.device)

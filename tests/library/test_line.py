@@ -160,8 +160,7 @@ def test_everything_public_is_documented(name):
             inherited = any(getattr(getattr(base, method, None), "__doc__", None) for base in getattr(value, "__mro__", ())[1:])
             if inspect.isfunction(function) and not method.startswith("_") and not function.__doc__ and not inherited:
                 missing.append(f"{key}.{method}")
-    interface = {"sample", "cost"} if name.startswith("otprior_lite.priors.") else set()  # documented once, by that package
-    assert [m for m in missing if m.split(".")[-1] not in interface] == []
+    assert missing == []
 
 
 DRAWS = {f"torch.{kind}" for kind in ("rand", "randn", "randint", "randperm", "normal", "multinomial", "bernoulli")}
