@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..errors import count, expect, point_cloud, real_tensor
+from ..errors import count, expect, known, point_cloud, real_tensor
 from ..estimate import Estimate
 from ..flow import flow_map
 from ..forward import marginal
@@ -67,16 +67,16 @@ def _summed(parts, weights) -> Estimate:
 
 def girsanov_budget(
     denoiser, target, schedule: Schedule, T=None, *, t_end: float = 0.0, steps: int | None = None, times=None,
-    prior_kl: float | None = None, n: int = 1000, generator: torch.Generator | None = None,
+    freeze: str = "score", prior_kl: float | None = None, n: int = 1000, generator: torch.Generator | None = None,
 ) -> ErrorBudget:  # fmt: skip
     """Bound on KL(p_{t_end} || q_{t_end}) for the reverse SDE from T with the score of `denoiser(x, t) -> E[x_0 | x_t = x]`.
 
-    With `steps` (quadratically spaced) or decreasing `times`, the score is frozen on each step while the linear drift is
-    solved exactly; without, time is continuous and discretisation is 0. prior_kl: KL(p_T || q_T); default the start
+    With `steps` (quadratically spaced) or decreasing `times`, the score, or with freeze="denoiser" the denoised point (the
+    sampler "ddpm"), is frozen on each step while the rest is solved exactly; without, time is continuous and discretisation is 0. prior_kl: KL(p_T || q_T); default the start
     N(0, s^2 I), by `gap.kl`. SNR must be positive at T, and sigma_{t_end} > 0 for points.
     Source: Song et al. 2021, theorem 1 (known, not re-read); the split by Minkowski's inequality.
     """
-    frozen = steps is not None or times is not None
+    frozen, scores = steps is not None or times is not None, known(freeze, ("score", "denoiser"), "freeze") == "score"
     grid = _grid(schedule, T, t_end, 24 if steps is None else steps, times)
     expect(float(schedule.alpha(grid[0])) > 0, "T", "a time with SNR > 0 (g^2 is not integrable otherwise)", grid[0])
     clean = isinstance(target, Empirical) and float(schedule.sigma(grid[-1])) == 0
@@ -89,10 +89,12 @@ def girsanov_budget(
             weights.append(0.5 * w * float(schedule.diffusion_squared(u)))
             x = marginal(law, schedule, u).sample(count(n, at_least=2), generator)
             later, at = (_noised(schedule, x, u, high, generator), high) if frozen else (x, u)
-            exact = _score(law.posterior_mean, schedule, later, at)
-            learned = _score(lambda v, a, s: denoiser(v, at), schedule, later, at)  # noqa: B023
-            score_parts.append((exact - learned).square().sum(1).detach().cpu().numpy())
-            moved = _score(law.posterior_mean, schedule, x, u) - exact if frozen else torch.zeros_like(x)
+            exact, now = _denoised(law, schedule, later, at), _denoised(law, schedule, x, u)
+            learned, (a, s) = denoiser(later, at).to(x).detach(), _channel(schedule, at if scores else u)
+            score_parts.append((a / s**2 * (exact - learned)).square().sum(1).cpu().numpy())
+            if scores:
+                exact, now = _score(exact, schedule, later, at), _score(now, schedule, x, u)
+            moved = (1 if scores else a / s**2) * (now - exact) if frozen else torch.zeros_like(x)
             step_parts.append(moved.square().sum(1).cpu().numpy())
     score, step = _summed(score_parts, weights), _summed(step_parts, weights)
     start = kl(law, schedule, grid[0]).value if prior_kl is None else float(prior_kl)
@@ -105,13 +107,21 @@ def girsanov_budget(
 
 def _noised(schedule: Schedule, x, t, later, generator):
     """x_later given x_t = x, by the forward process."""
-    (a, s), (b, r) = ((float(schedule.alpha(v)), float(schedule.sigma(v))) for v in (t, later))
+    (a, s), (b, r) = (_channel(schedule, v) for v in (t, later))
     return b / a * x + math.sqrt(max(0.0, r**2 - (b / a * s) ** 2)) * normal(x.shape, generator, dtype=x.dtype, device=x.device)
 
 
-def _score(denoise, schedule: Schedule, x, t):
-    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
-    return (alpha * denoise(x, alpha, sigma).to(x) - x) / sigma**2
+def _channel(schedule: Schedule, t) -> tuple[float, float]:
+    return float(schedule.alpha(t)), float(schedule.sigma(t))
+
+
+def _denoised(law, schedule: Schedule, x, t) -> torch.Tensor:
+    return law.posterior_mean(x, *_channel(schedule, t)).to(x)
+
+
+def _score(x0, schedule: Schedule, x, t) -> torch.Tensor:
+    alpha, sigma = _channel(schedule, t)
+    return (alpha * x0 - x) / sigma**2
 
 
 def gronwall_budget(
@@ -147,7 +157,7 @@ def gronwall_budget(
     for high, low in zip(grid[:-1], grid[1:]):
         onward = amplification("ode", law, schedule, low, t=grid[-1]) if low > grid[-1] else None
         factor = 1.0 if onward is None else onward.value
-        exact = _ddim(law.posterior_mean(x, float(schedule.alpha(high)), float(schedule.sigma(high))), schedule, x, high, low)
+        exact = _ddim(_denoised(law, schedule, x, high), schedule, x, high, low)
         learned = _ddim(denoiser(x, high).to(x).detach(), schedule, x, high, low)
         for name, error in (("score", learned - exact), ("step", exact - flow_map(law, schedule, x, high, low))):
             rms, spread = _rms(error)
@@ -166,7 +176,7 @@ def gronwall_budget(
 
 def _ddim(x0, schedule: Schedule, x, high, low):
     """One step of DDIM; at low = 0 with sigma = 0 it returns x0."""
-    (a, s), (b, r) = ((float(schedule.alpha(v)), float(schedule.sigma(v))) for v in (high, low))
+    (a, s), (b, r) = (_channel(schedule, v) for v in (high, low))
     return b * x0 + r / s * (x - a * x0)
 
 

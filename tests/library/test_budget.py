@@ -72,6 +72,24 @@ def test_girsanov_discretisation_of_a_gaussian():
     assert fine < 0.4 * coarse
 
 
+def test_girsanov_with_a_frozen_denoised_point():
+    """N(0, v): D = gain_t x; 1/2 int g^2 (alpha/sigma^2)^2 E|D_t(x_t) - D_k(x_k)|^2 in closed form, and a constant error of D adds its own."""
+    v, times, c = 0.3, torch.tensor([1.0, 0.7, 0.4, 0.2], dtype=f64), 0.05
+    target, lam = gaussian((v,)), lambda t: 1 - 0.7 * math.exp(-2 * t)
+    gain = lambda t: math.exp(-t) * v / lam(t)
+    weight = lambda t: (math.exp(-t) / (1 - math.exp(-2 * t))) ** 2
+    moved = lambda t, k: gain(t) ** 2 * lam(t) + gain(k) ** 2 * lam(k) - 2 * gain(t) * gain(k) * math.exp(t - k) * lam(t)
+    pairs = list(zip(times[:-1].tolist(), times[1:].tolist()))
+    step = sum(integrate.quad(lambda t: weight(t) * moved(t, k), low, k)[0] for k, low in pairs)
+    score = c**2 * integrate.quad(weight, 0.2, 1.0)[0]
+    exact = ExactDenoiser(target, OU)
+    found = bounds.girsanov_budget(
+        lambda x, t: exact(x, t) + c, target, OU, 1.0, times=times, freeze="denoiser", n=20_000, generator=rng(1)
+    )
+    assert abs(found.discretisation.value - step) < 5 * found.discretisation.error < 0.1 * step
+    assert found.score.value == pytest.approx(score, rel=1e-3)  # three Gauss points a step
+
+
 @pytest.mark.parametrize("steps", [3, 30])
 @pytest.mark.parametrize("error", [0.0, 0.2])
 def test_gronwall_bounds_the_w2_of_ddim(steps, error):
@@ -136,6 +154,7 @@ POINTS = Empirical([[1.0], [-1.0]])
     ("t_end", lambda: bounds.girsanov_budget(None, POINTS, OU, 1.0)),
     ("times", lambda: bounds.girsanov_budget(None, bimodal(), OU, 1.0, times=[0.1, 1.0])),
     ("n", lambda: bounds.girsanov_budget(None, bimodal(), OU, 1.0, n=1)),
+    ("freeze", lambda: bounds.girsanov_budget(None, bimodal(), OU, 1.0, steps=2, freeze="time")),
     ("prior_kl", lambda: bounds.girsanov_budget(ExactDenoiser(bimodal(), OU), bimodal(), OU, 1.0, n=2, prior_kl=-1.0)),
     ("steps, times", lambda: bounds.gronwall_budget(None, bimodal(), OU, 1.0)),
     ("steps", lambda: bounds.gronwall_budget(None, bimodal(), OU, 1.0, steps=0)),
