@@ -6,6 +6,7 @@ The library is the answer key: right values and the values of common slips are c
 from .digits import *  # noqa: F403
 from .free_fix import *  # noqa: F403
 from .dynamic import *  # noqa: F403
+from .gaps import *  # noqa: F403
 from .giraffe import *  # noqa: F403
 from .laguerre import *  # noqa: F403
 from .schedules import *  # noqa: F403
