@@ -60,7 +60,8 @@ def fields(name: str = "three atoms", times=(0.5, 2.0), side: int = 33, limit: f
 class Rate:
     """rms of A_12 against T, at fixed points drawn from N(0, I).
 
-    measured; first, both: the law's first term, and both. error: rms of (measured - both) / rms(both).
+    measured; first, both: the law's first term, and both. first_error, error: rms of measured - first, and of measured - both,
+    point by point and relative to rms(both); NaN where nothing is predicted.
     floor: rms change of the measurement when the integrator's tolerance goes from 1e-12 to 1e-13.
     """
 
@@ -69,6 +70,7 @@ class Rate:
     measured: torch.Tensor
     first: torch.Tensor
     both: torch.Tensor
+    first_error: torch.Tensor
     error: torch.Tensor
     floor: torch.Tensor
 
@@ -85,8 +87,8 @@ def rate(law, name: str, T, n: int = 60, seed: int = 0) -> Rate:
         found, again = (entry(antisymmetry(law, CLOCK, x, time, END, tolerance=tol).matrices) for tol in (1e-12, 1e-13))
         predicted = rate_law(law, time, x)
         first, both = entry(predicted.leading), entry(predicted.total)
-        off = rms(found - both) / rms(both) if rms(both) > 1e-25 else math.nan
-        rows.append((rms(found), rms(first), rms(both), off, rms(found - again)))
+        off = [rms(found - term) / rms(both) if rms(both) > 1e-17 else math.nan for term in (first, both)]
+        rows.append((rms(found), rms(first), rms(both), *off, rms(found - again)))
     return Rate(name, T, *torch.tensor(rows, dtype=_f64).T)
 
 

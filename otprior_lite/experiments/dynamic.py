@@ -134,7 +134,7 @@ class Basins:
     cost: float
 
 
-def basins(name: str = "three atoms", side: int = 81, n: int = 4000, limit: float = 3.0, seed: int = 0) -> Basins:
+def basins(name: str = "three atoms", side: int = 111, n: int = 4000, limit: float = 3.0, seed: int = 0) -> Basins:
     """Basins of the flow against Laguerre cells, and the share of n draws of N(0, I) for which they differ."""
     law = laws()[name]
     best = optimal(law).map

@@ -106,7 +106,7 @@ def _power(value: float) -> str:
 
 
 def rates(theme: str, results: list[Rate], narrow: bool = False):
-    """rms of A_12 against T with the law, a control and the integrator's floor; and measured over predicted."""
+    """rms of A_12 against T with the law, a control and the integrator's floor; and the law's error."""
     colour = palette(theme)
     hues, marks = (colour.blue, colour.vermillion, colour.green), "oDs"
     with canvas(theme, *((3.6, 7.6) if narrow else (7, 4.2))) as figure:
@@ -116,14 +116,13 @@ def rates(theme: str, results: list[Rate], narrow: bool = False):
             if float(result.both[0]) < 1e-15:
                 continue
             left.plot(result.T, result.both, color=hue, linewidth=1.3, label=f"{result.name}, two terms")
-            right.plot(result.T, result.measured / result.both, marker=mark, color=hue, markersize=4, linewidth=1.3)
+            right.plot(result.T, result.error, marker=mark, color=hue, markersize=4, linewidth=1.3)
             if float(result.first[0]) > 1e-15:
                 label = f"{result.name}, first term only"
-                right.plot(result.T, result.measured / result.first, color=hue, linewidth=1.3, linestyle=":", label=label)
+                right.plot(result.T, result.first_error, color=hue, linewidth=1.3, linestyle=":", label=label)
         left.plot(results[0].T, results[0].floor, color=colour.muted, linestyle="--", linewidth=1.2, label="floor of the integrator")
         left.set(yscale="log", xlabel="$T$", ylabel="rms $A_{12}$", ylim=(1e-22, 1e-1))
-        right.axhline(1, color=colour.ink, linewidth=0.8)
-        right.set(xlabel="$T$", ylabel="measured / predicted", ylim=(0.85, 1.55))
+        right.set(yscale="log", xlabel="$T$", ylabel="relative error of the law, pointwise")
         handles = [h for axes in (left, right) for h in axes.get_legend_handles_labels()[0]]
         figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 2, fontsize=9)
     return figure
