@@ -44,18 +44,23 @@ def flow(denoiser, schedule: Schedule, x: torch.Tensor, times: list[float], tole
         D = denoiser(state(t, y), t).detach().double().cpu().reshape(-1).numpy()
         return math.cos(phi) * (y - math.cos(phi) * D) / math.sin(phi) - math.sin(phi) * D
 
-    y0 = (x.detach().double() / length(times[0])).cpu().reshape(-1).numpy()
-    solver = RK45(speed, start, y0, stop, rtol=tolerance, atol=tolerance)
-    frozen = None
-    for t in times[1:]:
-        while solver.status == "running" and solver.t > max(angle(t), stop):
+    def advance(solver, phi):
+        while solver.status == "running" and solver.t > phi:
             message = solver.step()
             if solver.status == "failed":
                 raise RuntimeError(f"RK45 gave up at t = {time_at(solver.t):g}: {message}")
-        if angle(t) >= stop:
+
+    y, calls, clean = (x.detach().double() / length(times[0])).cpu().reshape(-1).numpy(), 0, times[0]
+    if start > stop:
+        solver = RK45(speed, start, y, stop, rtol=tolerance, atol=tolerance)
+        for t in (t for t in times[1:] if angle(t) >= stop):
+            advance(solver, angle(t))
             yield state(t, solver.dense_output()(angle(t))), solver.nfev
-            continue
-        clean = time_at(stop)
-        if frozen is None:
-            frozen = denoiser(state(clean, solver.y), clean)
-        yield ddim(schedule, state(clean, solver.y), frozen, clean, t), solver.nfev + 1
+        advance(solver, stop)
+        y, calls, clean = solver.y, solver.nfev, time_at(stop)
+    late = [t for t in times[1:] if angle(t) < stop]
+    if late:
+        x = state(clean, y)
+        D = denoiser(x, clean)
+        for t in late:
+            yield ddim(schedule, x, D, clean, t), calls + 1

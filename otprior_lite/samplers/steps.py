@@ -14,7 +14,8 @@ from ..randomness import normal
 def ddim(schedule, x, D, t, s, eta: float = 0.0, generator=None):
     """alpha_s D + sqrt(sigma_s^2 - v) (x - alpha_t D) / sigma_t + sqrt(v) xi, with v = eta^2 Var[x_s | x_t, x_0].
 
-    Var[x_s | x_t, x_0] = sigma_s^2 (1 - (alpha_t sigma_s / (alpha_s sigma_t))^2). eta = 0 is the flow, eta = 1 DDPM.
+    Var[x_s | x_t, x_0] = sigma_s^2 (1 - (alpha_t sigma_s / (alpha_s sigma_t))^2). eta = 0 is the flow, eta = 1 DDPM,
+    whose mean E[x_s | x_t] is exact for a step of any size; it lacks only the variance that D still has.
     """
     a_t, b_t, a_s, b_s = (float(f(u)) for u in (t, s) for f in (schedule.alpha, schedule.sigma))
     kept = a_t * b_s / (a_s * b_t)  # the square root of SNR_t / SNR_s
