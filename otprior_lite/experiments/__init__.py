@@ -10,7 +10,9 @@ from importlib import import_module
 from ..errors import known
 
 # study: module here that holds it, as `STUDY`
-_STUDIES: dict[str, str] = {}
+_STUDIES: dict[str, str] = {
+    "budget": "budget_grid",
+}
 
 
 def names() -> tuple[str, ...]:
