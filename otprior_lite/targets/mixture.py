@@ -178,6 +178,10 @@ class GaussianMixture(_Mixture):
         """grad log p(x), shape (n, d)."""
         return self._in_blocks(self._score, x, 1.0, 0.0)
 
+    def responsibilities(self, x) -> torch.Tensor:
+        """P(component k | x) for rows of x (n, d), shape (n, K)."""
+        return self._in_blocks(lambda x, alpha, _, variance: self._log_joint(x, alpha, variance).softmax(-1), x, 1.0, 0.0)
+
     def diffuse(self, alpha, sigma) -> "GaussianMixture":
         """The law of alpha x + sigma eps."""
         alpha, sigma = _channel(alpha, sigma)
