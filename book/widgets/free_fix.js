@@ -119,7 +119,7 @@ export default {
     const [choose, on, slider, shown, canvas, numbers] = ["select", ".on", "input[type=range]", "output", "canvas", ".numbers"].map(s => el.querySelector(s));
     const laws = model.get("laws"), noise = model.get("noise"), steps = model.get("steps");
     for (const name of Object.keys(laws)) choose.add(new Option(name, name));
-    choose.value = model.get("name"); slider.value = model.get("T"); on.checked = model.get("on");
+    choose.value = model.get("data"); slider.value = model.get("T"); on.checked = model.get("on");
     let waiting = false;
     const queue = () => { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; draw(); }); } };
 
@@ -186,7 +186,7 @@ export default {
 
     const keep = (key, value) => { model.set(key, value); model.save_changes(); queue(); };
     slider.addEventListener("input", () => keep("T", +slider.value));
-    choose.addEventListener("change", () => keep("name", choose.value));
+    choose.addEventListener("change", () => keep("data", choose.value));
     on.addEventListener("change", () => keep("on", on.checked));
     model.on("change:theme", queue);
     new ResizeObserver(queue).observe(canvas);
