@@ -19,6 +19,7 @@ FIGURE = "application/vnd.otprior.figure+json"
 PLOTLY = "application/vnd.otprior.plotly+json"
 WIDGET = "application/vnd.otprior.widget+json"
 TABLE = "application/vnd.otprior.table+json"
+PROSE = "application/vnd.otprior.prose+json"
 
 LARGEST_SVG = 400_000
 """Above this many bytes an SVG is slower to show than the same picture at twice the screen's resolution."""
@@ -172,6 +173,24 @@ class Table:
             body += f'<tr><th scope="row">{text(first)}</th>{data}</tr>'
         caption = f"<caption>{text(page['caption'])}</caption>" if page["caption"] else ""
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def prose(text):
+    """Paragraphs of MyST that a cell has written: math, roles and links work, headings do not."""
+    expected = isinstance(text, str) and text.strip()
+    if not expected or any(line.startswith("#") for line in text.splitlines()):
+        raise ValueError(f"text: expected paragraphs of MyST without headings, got {text!r}")
+    return Prose(text)
+
+
+class Prose:
+    """The displayable result of `prose`."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def _repr_mimebundle_(self, **options):
+        return {PROSE: {"text": self.text}, "text/markdown": self.text, "text/plain": self.text}
 
 
 def plain(value, name="state"):

@@ -11,7 +11,7 @@ import json
 from docutils import nodes
 
 from . import ROOT, THEMES
-from .display import FIGURE, PLOTLY, TABLE, WIDGET
+from .display import FIGURE, PLOTLY, PROSE, TABLE, WIDGET
 
 WIDGET_ASSETS, PLOTLY_ASSETS = "otp-widget", "otp-plotly"
 """Classes by which `otprior_book.offline` knows which scripts a page needs."""
@@ -24,7 +24,7 @@ BARE_PLOTLY, BARE_WIDGET = "application/vnd.plotly.v1+json", "application/vnd.ju
 class OfflineMimeRenderer:
     """The entry point `myst_nb.mime_renderers`."""
 
-    mime_priority_overrides = [("*", kind, 1) for kind in (FIGURE, PLOTLY, WIDGET, TABLE)] + [("*", BARE_PLOTLY, 5)]
+    mime_priority_overrides = [("*", kind, 1) for kind in (FIGURE, PLOTLY, WIDGET, TABLE, PROSE)] + [("*", BARE_PLOTLY, 5)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):
@@ -81,6 +81,13 @@ def _table(renderer, data):
         table += _text(renderer, data, nodes.title(), payload["caption"])
     table += group
     return [_named(renderer, table, payload["name"])]
+
+
+def _prose(renderer, data):
+    body = nodes.container("", classes=["otp-prose"])
+    with renderer.renderer.current_node_context(body):
+        renderer.renderer.nested_render_text(data.content["text"], data.line or 0)
+    return [body]
 
 
 def _bare(renderer, data):
@@ -142,4 +149,4 @@ def _json(value):
     return f'<script type="application/json">{json.dumps(value).replace("<", chr(92) + "u003c")}</script>'
 
 
-_RENDER = {FIGURE: _figure, PLOTLY: _plotly, WIDGET: _widget, TABLE: _table, BARE_PLOTLY: _bare, BARE_WIDGET: _bare}
+_RENDER = {FIGURE: _figure, PLOTLY: _plotly, WIDGET: _widget, TABLE: _table, PROSE: _prose, BARE_PLOTLY: _bare, BARE_WIDGET: _bare}
