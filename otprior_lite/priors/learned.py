@@ -62,7 +62,7 @@ class Learned(Prior):
 
     @classmethod
     def fit(
-        cls, points, schedule: Schedule, t, *, generator: torch.Generator, steps: int = 1000, strict: bool = True, **options
+        cls, points, schedule: Schedule, t, *, generator: torch.Generator, steps: int = 500, strict: bool = True, **options
     ) -> "Learned":
         """Train for `steps` steps; options go to `learn`.
 
@@ -91,7 +91,7 @@ class Learned(Prior):
 
 
 def learn(
-    points, schedule: Schedule, t, *, generator: torch.Generator, steps: int = 1000, batch: int = 512,
+    points, schedule: Schedule, t, *, generator: torch.Generator, steps: int = 500, batch: int = 512,
     learning_rate: float = 3e-3, kind: str | None = None, transforms: int = 4, hidden: tuple[int, ...] = (64, 64),
 ) -> Iterator[Progress]:  # fmt: skip
     """Train a flow on fresh samples of p_t and yield a `Progress` after each step.

@@ -12,11 +12,15 @@ from sklearn.datasets import load_digits
 from zoo import DTYPES, bimodal, f64, few, rng, scipy_cdf, scipy_moments, seeds, triangle
 
 from otprior_lite import priors, schedules
+from otprior_lite.score import EmpiricalDenoiser
 from otprior_lite.semidiscrete import BrenierMap
 from otprior_lite.targets import Empirical
 
 OU = schedules.ou(3.0)
-FITTED = (priors.Standard, priors.MomentMatched, priors.SemiDiscrete, priors.DataInitialised)
+FITTED = (
+    priors.Standard, priors.Offset, priors.MomentMatched, priors.SemiDiscrete, priors.Smoothed, priors.Extended,
+    priors.FreshNoise, priors.DataInitialised, priors.Mixture, priors.Learned, priors.Langevin,
+)  # fmt: skip
 
 
 def chi2_of_moments(x, mean, covariance) -> float:
@@ -34,31 +38,111 @@ def covariance_within_errors(x, covariance, errors: float = 5.0):
 # ---- one interface
 
 
-@pytest.mark.parametrize("shape", [(2,), (1, 8, 8)])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", FITTED, ids=lambda k: k.name)
-def test_every_fitted_prior_has_the_shape_of_the_data(kind, shape, dtype):
-    """fit(points, schedule, t) then sample(n): shape (n, *shape), dtype of the points, decided by the generator."""
+def fitted(kind, points, t=1.0, schedule=OU, /, **changes):
+    """A prior of this kind from few points, quickly: loose tolerances, small networks."""
+    d = points[0].numel()
+    transported = {"tolerance": 0.2}
+    options = {
+        priors.MomentMatched: {"form": "full" if d < 1000 else "low-rank"},
+        priors.SemiDiscrete: transported,
+        priors.Smoothed: transported,
+        priors.Extended: transported | {"draws": 200},
+        priors.FreshNoise: transported,
+        priors.Mixture: {"components": 2, "form": "full" if d <= 8 else "isotropic"},
+        priors.Learned: {"steps": 2, "batch": 16, "transforms": 2, "hidden": (8,), "strict": False},
+        priors.Langevin: {"denoiser": EmpiricalDenoiser(points, schedule), "start": priors.Standard},
+    }.get(kind, {})
+    return kind.fit(points, schedule, t, generator=rng(2), **(options | changes))
+
+
+SHAPES = [(1,), (2,), (8,), (64,), (3, 4, 4)]
+CASES = [(kind, shape, dtype) for kind in FITTED for shape in SHAPES for dtype in DTYPES]
+CASES += [(kind, (3, 32, 32), torch.float32) for kind in FITTED]  # 3,072 numbers
+CASES = [case for case in CASES if case[0] is not priors.Offset or len(case[1]) > 1]
+
+
+@pytest.mark.parametrize("kind, shape, dtype", CASES, ids=lambda v: getattr(v, "name", str(v).removeprefix("torch.")))
+def test_every_prior_keeps_the_contract(kind, shape, dtype, tmp_path):
+    """Shape, dtype, determined by the generator, moved and saved and read back bit for bit, with a cost."""
     points = torch.randn(6, *shape, generator=rng(1), dtype=dtype)
-    options = {"tolerance": 0.2} if kind is priors.SemiDiscrete else {}
-    prior = kind.fit(points, OU, 1.0, generator=rng(2), **options)
+    prior = fitted(kind, points)
     x = prior.sample(7, rng(3))
-    assert x.shape == (7, *shape) and x.dtype == dtype and bool(x.isfinite().all())
+    assert x.shape == (7, *shape) and x.dtype == dtype and bool(x.isfinite().all()) and not x.requires_grad
     assert torch.equal(x, prior.sample(7, rng(3))) and not torch.equal(x, prior.sample(7, rng(4)))
     assert prior.sample(1, rng()).shape == (1, *shape)
-    assert prior.cost.solve_seconds >= 0 and prior.cost.sample_flops > 0 and isinstance(prior.name, str)
+    again = fitted(kind, points)
+    assert torch.equal(again.sample(7, rng(3)), x)  # the fit, too, is determined by its generator
+    cost = prior.cost
+    assert cost.solve_seconds >= 0 and cost.sample_flops > 0 and cost.memory_bytes >= 0
+    assert cost.network_calls == (10 if kind is priors.Langevin else 0)
+    file = tmp_path / "prior.safetensors"
+    prior.save(file)
+    back = priors.load(file, denoiser=EmpiricalDenoiser(points, OU) if kind is priors.Langevin else None)
+    assert type(back) is kind and torch.equal(back.sample(7, rng(3)), x) and back.cost == cost
+    assert torch.equal(prior.to("cpu").sample(7, rng(3)), x)
+
+
+@pytest.mark.parametrize("kind", FITTED, ids=lambda kind: kind.name)
+def test_no_prior_touches_the_global_generator(kind):
+    before = torch.random.get_rng_state()
+    fitted(kind, torch.randn(6, 1, 2, generator=rng(1))).sample(3, rng(2))
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_names_differ_and_costs_count_what_is_kept():
-    points = torch.randn(6, 2, generator=rng(1), dtype=f64)
-    by_name = {k.name: k.fit(points, OU, 1.0, generator=rng(2)) for k in FITTED}
+    points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
+    by_name = {kind.name: fitted(kind, points) for kind in FITTED}
     by_name["oracle"] = priors.Oracle(triangle(), OU, 1.0)
-    assert len(by_name) == 5 and by_name["oracle"].name == "oracle"
+    assert len(by_name) == len(FITTED) + 1 and all(isinstance(prior, priors.Prior) for prior in by_name.values())
     kept = {name: prior.cost.memory_bytes for name, prior in by_name.items()}
-    assert kept["standard"] == 0
+    assert kept["standard"] == kept["offset"] == 0
     assert kept["moment-matched"] == 8 * (4 + 2)  # the root and the mean
     assert kept["data-initialised"] == 8 * 12
-    assert kept["semi-discrete"] == 8 * (12 + 6)  # atoms and heights
+    assert kept["semi-discrete"] == kept["smoothed"] == kept["fresh-noise"] == 8 * (12 + 6)  # atoms and heights
+    assert kept["extended"] == 8 * (12 + 6 + 12)  # and centres
+    assert kept["mixture"] == 8 * (2 + 4 + 8)  # weights, means, covariances
+    assert kept["langevin"] == 0  # its start is the standard prior
+
+
+# ---- files
+
+
+def test_oracle_and_every_schedule_survive_a_file(tmp_path):
+    """Saved priors keep alpha and sigma of their own time, to the last bit, whatever the schedule."""
+    laws = triangle(), Empirical(torch.randn(4, 2, generator=rng(), dtype=f64))
+    for schedule in (schedules.ou(1.7), schedules.edm(), schedules.cosine(50), schedules.zero_terminal_snr(schedules.vp())):
+        t = schedule.T / 3
+        for prior in (*(priors.Oracle(law, schedule, t) for law in laws), priors.Standard(schedule, 2, f64)):
+            assert torch.equal(_kept(prior, tmp_path).sample(5, rng(1)), prior.sample(5, rng(1)))
+        back = _kept(priors.DataInitialised(laws[1].points, schedule, t), tmp_path)
+        assert float(back.schedule.alpha(t)) == float(schedule.alpha(t)) and back.schedule.prior_std == schedule.prior_std
+        with pytest.raises(ValueError, match="^t: expected the time"):
+            back.schedule.sigma(t / 2)
+
+
+def _kept(prior, folder):
+    prior.save(folder / "kept")
+    return priors.load(folder / "kept")
+
+
+def test_a_nested_prior_is_kept_whole(tmp_path):
+    """Langevin steps that start from a semi-discrete prior: both are in the file, the denoiser is asked for."""
+    points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
+    denoiser = EmpiricalDenoiser(points, OU)
+    prior = fitted(priors.Langevin, points, start=priors.SemiDiscrete, steps=2, step=0.3)
+    prior.save(tmp_path / "p")
+    back = priors.load(tmp_path / "p", denoiser=denoiser)
+    assert isinstance(back.start, priors.SemiDiscrete) and torch.equal(back.sample(4, rng()), prior.sample(4, rng()))
+    with pytest.raises(ValueError, match="^denoiser: expected .+got None"):
+        priors.load(tmp_path / "p")
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text").write_text("not a prior")
+    BrenierMap(torch.zeros(2, 2), torch.zeros(2)).save(tmp_path / "map")
+    for name in ("text", "map", "missing"):
+        with pytest.raises(ValueError, match="^path: expected a file written by Prior.save"):
+            priors.load(tmp_path / name)
 
 
 # ---- Standard
@@ -213,25 +297,54 @@ def test_only_the_right_priors_match_p_t():
 
 
 def refusals():
-    points, bad = torch.randn(5, 2, generator=rng()), torch.full((5, 2), float("nan"))
+    points, bad = torch.randn(5, 1, 2, generator=rng()), torch.full((5, 1, 2), float("nan"))
+    quick = {"tolerance": 0.2}
     for kind in FITTED:
-        yield "points", lambda k=kind: k.fit(bad, OU, 1.0, generator=rng())
-        yield "points", lambda k=kind: k.fit(torch.zeros(0, 2), OU, 1.0, generator=rng())
-        yield "points", lambda k=kind: k.fit(torch.zeros(4), OU, 1.0, generator=rng())
-        yield "n", lambda k=kind: k.fit(points, OU, 1.0, generator=rng()).sample(0, rng())
-        yield "generator", lambda k=kind: k.fit(points, OU, 1.0, generator=rng()).sample(3, None)
-        if kind is not priors.Standard:  # p_t plays no part in the standard prior
-            yield "t", lambda k=kind: k.fit(points, OU, 3.5, generator=rng())
-    yield "generator", lambda: priors.SemiDiscrete.fit(points, OU, 1.0, generator=None)
+        yield "points", lambda k=kind: k.fit(bad, OU, 1.0, generator=rng(), **needs(k))
+        yield "points", lambda k=kind: k.fit(torch.zeros(0, 1, 2), OU, 1.0, generator=rng(), **needs(k))
+        yield "points", lambda k=kind: k.fit(torch.zeros(4), OU, 1.0, generator=rng(), **needs(k))
+        yield "n", lambda k=kind: fitted(k, points).sample(0, rng())
+        yield "generator", lambda k=kind: fitted(k, points).sample(3, None)
+        if kind not in (priors.Standard, priors.Offset):  # p_t plays no part in them
+            yield "t", lambda k=kind: fitted(k, points, 3.5)
+    for kind in (priors.SemiDiscrete, priors.Smoothed, priors.Extended, priors.FreshNoise, priors.Mixture, priors.Learned):
+        yield "generator", lambda k=kind: k.fit(points, OU, 1.0, generator=None, **needs(k))
     yield "t", lambda: priors.Oracle(triangle(), OU, -1.0)
     yield "t", lambda: priors.DataInitialised(points, OU, float("nan"))
     yield "n", lambda: priors.Oracle(triangle(), OU, 1.0).sample(-2, rng())
     yield "shape", lambda: priors.Standard(OU, (2, 0))
     yield "shape", lambda: priors.Standard(OU, (2.0,))
+    yield "shape", lambda: priors.Offset(OU, 4)
+    yield "offset", lambda: priors.Offset(OU, (1, 4), -0.1)
+    yield "shape", lambda: priors.SemiDiscrete(BrenierMap(torch.zeros(2, 2), torch.zeros(2)), (3,))
+    yield "shape", lambda: priors.Mixture(triangle(), (3,))
+    yield "sigma", lambda: priors.FreshNoise(BrenierMap(torch.zeros(2, 2), torch.zeros(2)), (2,), -1.0)
     yield "covariance", lambda: priors.MomentMatched([0.0, 0.0], np.eye(3))
     yield "covariance", lambda: priors.MomentMatched([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]])
     yield "covariance", lambda: priors.MomentMatched([0.0, 0.0], [[1.0, 0.5], [0.0, 1.0]])
+    yield "covariance", lambda: priors.MomentMatched([0.0, 0.0], [1.0, -0.5])
+    yield "factor", lambda: priors.MomentMatched([0.0, 0.0], [1.0, 0.5], [[1.0], [2.0], [3.0]])
+    yield "factor", lambda: priors.MomentMatched([0.0, 0.0], np.eye(2), [[1.0], [2.0]])
     yield "mean", lambda: priors.MomentMatched([0.0, float("inf")], np.eye(2))
+    yield "form", lambda: fitted(priors.MomentMatched, points, form="lowrank")
+    yield "rank", lambda: fitted(priors.MomentMatched, points, form="low-rank", rank=0)
+    yield "copies", lambda: fitted(priors.SemiDiscrete, points, copies=0)
+    yield "tau", lambda: priors.Smoothed.fit(points, OU, 1.0, generator=rng(), tau=0.0, **quick)
+    yield "jump", lambda: priors.Extended.fit(points, OU, 1.0, generator=rng(), jump=-1.0, **quick)
+    yield "form", lambda: fitted(priors.Mixture, points, form="diag")
+    yield "components", lambda: fitted(priors.Mixture, points, components=6)
+    yield "kind", lambda: fitted(priors.Learned, points, kind="splines")
+    yield "kind", lambda: fitted(priors.Learned, points[:, :, :1], kind="affine")
+    yield "t", lambda: fitted(priors.Learned, points, 0.0)
+    yield "t", lambda: fitted(priors.Langevin, points, 0.0)
+    yield "step", lambda: fitted(priors.Langevin, points, step=2.5)
+    yield "steps", lambda: fitted(priors.Langevin, points, steps=-1)
+    yield "start", lambda: priors.Langevin(points, lambda x, t: x, OU, 1.0)
+    yield "denoiser", lambda: priors.Langevin(priors.Standard(OU, 2), points, OU, 1.0)
+
+
+def needs(kind) -> dict:
+    return {priors.Langevin: {"denoiser": lambda x, t: x}, priors.Mixture: {"components": 1}}.get(kind, {})
 
 
 @pytest.mark.parametrize("argument, call", list(refusals()))
