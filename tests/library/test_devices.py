@@ -97,5 +97,12 @@ def test_metrics(device):
     assert metrics.tail_coverage(x.to(device), y.to(device), q=0.2) == metrics.tail_coverage(x, y, q=0.2)
     here, cpu = metrics.memorisation(*(v.to(device) for v in (x, y, z))), metrics.memorisation(x, y, z)
     assert here.value == cpu.value and here.to_train == pytest.approx(cpu.to_train, rel=1e-9)
+    for metric in (metrics.mmd, metrics.frechet):
+        here, cpu = metric(x.to(device), y.to(device)), metric(x, y)
+        assert (here.value, here.floor, here.error) == pytest.approx((cpu.value, cpu.floor, cpu.error), rel=1e-7, abs=1e-10)
+    assert metrics.mmd(x.to(device), y.to(device)).p_value == metrics.mmd(x, y).p_value
+    assert metrics.precision_recall(x.to(device), y.to(device)) == metrics.precision_recall(x, y)
+    classes = lambda v: v[:, :3].softmax(1)
+    assert metrics.mode_mixture(x.to(device), y.to(device), classes) == metrics.mode_mixture(x, y, classes)
     unequal = metrics.sliced_w2(x.to(device), y[:17].to(device)).value
     assert unequal == pytest.approx(metrics.sliced_w2(x, y[:17]).value, rel=1e-8)

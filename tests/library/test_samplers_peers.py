@@ -67,7 +67,8 @@ def test_ddpm(name, spacing):
 def test_dpm_solver(name):
     schedule, config = BETAS[name]
     options = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint", "final_sigmas_type": "zero"}
-    compare(schedule, peer("DPMSolverMultistepScheduler", config, timestep_spacing="trailing", **options), "trailing", method="dpmpp2m")
+    scheduler = peer("DPMSolverMultistepScheduler", config, timestep_spacing="trailing", **options)
+    compare(schedule, scheduler, "trailing", method="dpmpp2m")
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
