@@ -12,6 +12,7 @@ from ..errors import known
 # study: module here that holds it, as `STUDY`
 _STUDIES: dict[str, str] = {
     "budget": "budget_grid",
+    "budget_map": "budget_map",
 }
 
 
