@@ -20,7 +20,7 @@ from ..targets import GaussianMixture, names, normal_to, toy
 
 CLOCK = schedules.ou(6.0)
 KINDS = ("ode", "sde")
-CASES = ((0.5, 1.0, 1.0), (0.5, 0.5, 1.0), (1.0, 0.5, 1.0), (1.0, 0.25, 1.0), (1.0, 0.25, 2.0), (1.5, 0.25, 2.0))  # m, s^2, T
+CASES = ((0.5, 1.0, 1.0), (0.5, 0.5, 1.0), (1.0, 0.5, 1.0), (1.0, 0.25, 1.0), (1.0, 0.25, 2.0), (1.5, 0.25, 2.0))  # m, r^2, T
 
 
 def two_bumps(m: float, variance: float, centre: float = 0.0, weight: float = 0.5) -> GaussianMixture:
@@ -93,7 +93,7 @@ def fan(z: float = 0.6, T: float = 1.0, paths: int = 14, steps: int = 150, seed:
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """Measured and worst-case amplification over half distances m (columns) and variances s^2 (rows), at one T and centre.
+    """Measured and worst-case amplification over half distances m (columns) and variances r^2 (rows), at one T and centre.
 
     ratio, gamma: kind -> (len(variance), len(m)).
     """
@@ -107,7 +107,7 @@ class Landscape:
 
 
 def landscape(T: float = 1.0, centre: float = 0.5, columns: int = 7, rows: int = 6) -> Landscape:
-    """`case` on a grid: m from 0.1 to 1.5, s^2 from 0.2 to 2 in equal steps of log s^2.
+    """`case` on a grid: m from 0.1 to 1.5, r^2 from 0.2 to 2 in equal steps of log r^2.
 
     Off centre, the gap has a mean; centred laws of variance 1 have none but shape, and a ratio of their own.
     """

@@ -61,7 +61,7 @@ def landscape(theme: str, results: Landscape, stacked: bool = False):
             widths = [2.4 if _LEVELS[k] == 1 else 0.9 for k in shown]
             lines = axes.contour(results.m, results.variance, np.log10(values), **style, linewidths=widths, linestyles="-")
             axes.clabel(lines, fmt=lambda v: f"{10**v:g}", fontsize=9)
-            axes.set(yscale="log", xlabel="half distance $m$", ylabel="variance $s^2$")
+            axes.set(yscale="log", xlabel="half distance $m$", ylabel="variance $r^2$")
             axes.set_title(f"{NAMES[kind]}, {name}: {_plain(values.min())} to {_plain(values.max())}", color=colour.ink)
             axes.set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"])
             axes.minorticks_off()
@@ -86,7 +86,7 @@ def spectrum(theme: str, results: Spectrum, width: float = 7.0):
             axes.plot(results.variance, results.errors[name].clip(1e-7), color=shade, ls=dash, lw=line, label=label)
         axes.axvline(1, color=colour.grid, zorder=0)
         axes.set(xscale="log", yscale="log", ylim=(1e-6, 30), xlim=(results.variance[0], results.variance[-1]))
-        axes.set(xlabel="variance $\\lambda$ of the data in this direction", ylabel="error of the std at 0")
+        axes.set(xlabel="variance $\\nu$ of the data in this direction", ylabel="error of the std at 0")
         figure.legend(loc="outside upper center", ncols=5 if width > 5 else 2, fontsize=9)
     return figure
 
