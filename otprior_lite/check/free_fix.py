@@ -127,7 +127,7 @@ def moments_from_points(fit) -> Verdict:
             return Verdict(False, "The mean should be alpha times the mean of the points, without fresh noise.")
         centred = points - points.mean(0)
         spread = alpha**2 * centred.T @ centred
-        if float(torch.linalg.eigvalsh(S)[0]) < 1e-9:
+        if float(torch.linalg.eigvalsh(S)[0]) < 1e-6:
             return Verdict(
                 False,
                 f"With {n} points in {d} dimensions it is singular. The noise part is known: add sigma^2 I, do not sample it.",

@@ -26,7 +26,7 @@ def fitting(theme: str, results: Fitting, narrow: bool = False):
         for values, label, look in lines:
             axis.plot(n, values, label=label, ms=5, **look)
         axis.axhline(results.nothing, color=colour.of_prior("standard"), lw=1.6, label="$N(0, I)$: no points")
-        axis.set(xscale="log", yscale="log", xlabel="data points $n$", ylabel="$W_2$ to the true Gaussian")
+        axis.set(xscale="log", yscale="log", xlabel="data points $N$", ylabel="$W_2$ to the true Gaussian")
         axis.set_xticks(n[:: 2 if narrow else 1], [str(k) for k in n[:: 2 if narrow else 1]])
         axis.set_yticks([0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10"])
         axis.minorticks_off()
