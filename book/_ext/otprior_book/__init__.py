@@ -1,7 +1,7 @@
 """What the pages of the book call, and the Sphinx extension that renders it offline.
 
-Pages import five functions from here (`show`, `show_plotly`, `widget`, `table`, `prose`) and the colours (`palette`); Sphinx loads
-`otprior_book.offline`. Everything is imported when it is first used, so that Sphinx never imports matplotlib or torch.
+Pages import five functions from here (`show`, `show_plotly`, `widget`, `table`, `prose`) and the colours (`palette`);
+Sphinx loads `otprior_book.offline`. Everything is imported when it is first used, so that Sphinx never imports matplotlib or torch.
 The authors' guide is `book/_ext/README.md`.
 """
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 THEMES = ("light", "dark")
 """The two looks of a page; every picture is drawn for both."""
 
-_HOME = {"show": "display", "show_plotly": "display", "widget": "display", "table": "display", "prose": "display", "palette": "theme"}
+_HOME = {**dict.fromkeys(("show", "show_plotly", "widget", "table", "prose"), "display"), "palette": "theme"}
 
 __all__ = ["ROOT", "THEMES", *_HOME]
 

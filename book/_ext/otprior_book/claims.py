@@ -32,13 +32,15 @@ def measured(claim):
 def summary(claims, name=""):
     """The table of all claims: a link to the section, the verdict, how many numbers stand behind it."""
     rows = [[f"{{ref}}`{claim.title} <claim-{claim.key}>`", claim.verdict, len(measured(claim)) or None] for claim in claims]
-    return table(rows, ["Claim", "Verdict", "Numbers"], caption="Every claim, our verdict, and how many measured numbers show it.", name=name)
+    caption = "Every claim, our verdict, and how many measured numbers stand behind it."
+    return table(rows, ["Claim", "Verdict", "Numbers"], caption=caption, name=name)
 
 
 def section(claim, root=ROOT):
     """Show one claim: verdict, what is claimed, shown and open, where the book teaches it, and its numbers."""
     from IPython.display import display
 
+    found = measured(claim)
     where = ", ".join(chapter(number, root) for number in claim.chapters)
     parts = [
         f"[{claim.verdict}]{{.otp-badge .otp-{TONE[claim.verdict]}}}",
@@ -48,7 +50,6 @@ def section(claim, root=ROOT):
         f"**In the book**: {where}.",
     ]
     display(prose("\n\n".join(parts)))
-    found = measured(claim)
     if found:
         display(table([[f.quantity, number(f.value), must_be(f)] for f in found], ["Measured", "Value", "Must be"]))
 

@@ -104,8 +104,8 @@ CLAIMS = (
         "The law at the end of the forward process is not the law from which sampling starts. The difference is an error, the "
         "prior error.",
         "holds",
-        "For published schedules and two modes of data the distance is above zero, and exact here. A schedule that ends at zero"
-        " SNR has none.",
+        "For published schedules and two modes of data the distance is above zero, and exact here. A schedule that ends at zero "
+        "SNR has none.",
         "How much it matters is another question: it falls with every step of the forward process.",
         (1, 3), mismatch,
     ),
@@ -114,8 +114,8 @@ CLAIMS = (
         "The prior error makes trajectories deviate from the true law and severely limits the model.",
         "holds",
         "With an exact score and a short forward process, the start $N(0, I)$ alone loses the giraffe's head; the start $p_T$ "
-        "keeps it. After the usual "
-        "1000 steps the loss is within the noise: \"severely\" needs a short process, or data far from $N(0, I)$.",
+        "keeps it. After the usual 1000 steps the loss is within the noise: \"severely\" needs a short process, or data far "
+        "from $N(0, I)$.",
         "Images under trained networks, limited dynamic range.",
         (1, 4), deviation,
     ),
@@ -132,8 +132,7 @@ CLAIMS = (
         "An optimal map from the law that sampling starts from to the law where training ends matches them precisely.",
         "holds",
         "On a line we have this map: it is increasing, its image is $p_T$, and it solves the Monge-Ampère equation. In general "
-        "Brenier's theorem gives one, "
-        "since $N(0, I)$ has a density.",
+        "Brenier's theorem gives one, since $N(0, I)$ has a density.",
         "This is the map that exists, not the map that the method computes: that one aims at points. See the next section.",
         (6,), precise_map,
     ),
@@ -142,8 +141,7 @@ CLAIMS = (
         "The method removes the prior error completely, in theory and in practice.",
         "holds for the finite target",
         "Against the noised training points $X_T$ the distance is zero. Against $p_T$, the law that the points stand for, the "
-        "same start is off by more than "
-        "$N(0, 1)$ is without any correction. Both numbers belong to the same map.",
+        "same start is off by more than $N(0, 1)$ is without any correction. Both numbers belong to the same map.",
         "With many points in few dimensions, or early times, the order can turn. Smoothing changes both numbers; see table 2.",
         (3, 7, 8), elimination,
     ),
@@ -152,11 +150,9 @@ CLAIMS = (
         "The framework is a universal and rigorous way to improve diffusion models.",
         "not tested",
         "A warning from one Gaussian law in 64 dimensions: any law on $N$ fixed points is at least as far from $p_T$ as a draw "
-        "of $p_T$ is from the nearest point. "
-        "That exceeds the error that is to be removed many times over.",
+        "of $p_T$ is from the nearest point. That exceeds the error that is to be removed many times over.",
         "Any data set other than our small ones. The report lists limits that the authors state themselves: without smoothing "
-        "the method generalises poorly, and smoothing "
-        "weakens the geometry of transport.",
+        "the method generalises poorly, and smoothing weakens the geometry of transport.",
         (8, 11), universal,
     ),
 )  # fmt: skip

@@ -117,21 +117,20 @@ REPORT = "as the report gives it"
 CLAIMS = (
     Claim(
         "energy", "Algorithm 1: heights by maximising an energy", f"equations 9 to 11 and algorithm 1, {REPORT}",
-        "The heights of the map maximise a concave energy whose gradient is the error of the cell masses; Adam on Monte Carlo "
-        "counts finds them.",
+        "The heights of the map maximise a concave energy whose gradient is the error of the cell masses.",
         "holds",
-        "We minimise the negative energy: it is convex, its slopes are $w_i - b_i$, and the masses are right where it is least."
-        " The sign of the gradient in the report is that of a descent step.",
-        "The paper's number of points, of Monte Carlo draws, and its stopping rule were not seen. Counting leaves an error of "
-        "its own; chapter 7 measures it.",
+        "We minimise the negative energy: it is convex, its slopes are $w_i - b_i$, and the masses are right where it is least. "
+        "The sign of the gradient in the report is that of a descent step.",
+        "The paper's number of points, of Monte Carlo draws, and its stopping rule were not seen. Nor is its solver tested "
+        "here, Adam on counts of draws: chapter 7 says what counting leaves.",
         (7,), energy,
     ),
     Claim(
-        "smoothing", "Smoothing is controlled by its temperature", f"equations 20 and 21, {REPORT}",
-        "The log-sum-exp potential is within $\\tau \\log N$ of the sharp one, so the map becomes smooth at a controlled price.",
+        "smoothing", "Smoothing: how far the potential moves", f"equations 20 and 21, {REPORT}",
+        "Smoothing by a log-sum-exp moves the potential by at most $\\tau \\log N$.",
         "holds",
-        "The bound holds, and is nearly reached. It bounds the potential. The law of the images is another matter: the smoothed"
-        " map averages points, and variance is lost.",
+        "The bound holds, and is nearly reached. It bounds the potential. The law of the images is another matter: the smoothed "
+        "map averages points, and variance is lost.",
         "Which $\\tau$ matters depends on the scale of the scores. The scale behind the paper's values was not seen.",
         (7, 8), smoothing,
     ),
@@ -140,21 +139,19 @@ CLAIMS = (
         "Learned starts (adversarial, variational, flow-based) are continuous maps and cannot remove the prior error completely.",
         "holds for the finite target",
         "For points it is true: the continuous image of the whole space is connected, and several points are not. For $p_T$ it "
-        "is not true: this law has a smooth positive density for "
-        "every $T > 0$. On a line the exact map from $N(0, 1)$ is continuous, and its error is zero. The jumps of the "
-        "semi-discrete map come from replacing $p_T$ by points.",
-        "Whether a trained generator gets close is a practical question, and not tested here. Table 1 discusses other remedies,"
-        " too (zero SNR, corrections); chapters 2 and 5 treat them.",
+        "is not true: this law has a smooth positive density for every $T > 0$. On a line the exact map from $N(0, 1)$ is "
+        "continuous, and its error is zero. The jumps of the semi-discrete map come from replacing $p_T$ by points.",
+        "Whether a trained generator gets close is a practical question, and not tested here. Table 1 discusses other remedies, "
+        "too (zero SNR, corrections); chapters 2 and 5 treat them.",
         (2, 5, 6), continuous_maps,
     ),
     Claim(
         "late-start", "Start at step 50 or 100 of 1000", f"algorithm 2 and section 3.3, {REPORT}",
         "With the map as a start, sampling may begin late, at $T' = 50$ or 100, without retraining and for any network.",
         "needs an assumption",
-        "If the start has the law $p_{T'}$, nothing is lost: exact score, any $T'$. But so late the signal exceeds the noise "
-        "many times over, and the noised training points that stand for $p_{T'}$ are "
-        "near-copies of training images: nearly every one is nearer to a training digit than to a held-out one. A Gaussian "
-        "start is not.",
+        "With an exact score a start of law $p_{T'}$ loses nothing, and $N(0, I)$ at that time does. But so late the signal "
+        "exceeds the noise many times over, and the noised training points that stand for $p_{T'}$ are near-copies of training "
+        "images: nearly every one is nearer to a training digit than to a held-out one. A Gaussian start is not.",
         "We read $T'$ as steps of the usual linear schedule, as the report does. Whether the paper's images are copies was not "
         "measured by its authors, nor by us.",
         (5, 8, 11), late_start,

@@ -151,10 +151,8 @@ CLAIMS = (
         "With the exact score, the error at the end of sampling lies between two multiples of the prior error $W_2(p_T, q_T)$.",
         "needs an assumption",
         "For the probability flow both sides hold on an example with constants that we derived: Gronwall's inequality, with "
-        "finite bounds on the "
-        "eigenvalues of the score's Jacobian. KL says it without a constant: the flow carries it unchanged. For the reverse SDE"
-        " the flow's lower "
-        "side is false: the SDE forgets part of a wrong start.",
+        "finite bounds on the eigenvalues of the score's Jacobian. KL says it without a constant: the flow carries it "
+        "unchanged. For the reverse SDE the flow's lower side is false: the SDE forgets part of a wrong start.",
         "The paper's integrating factors were not seen, so we cannot say whether its own constants cover the SDE.",
         (4,), irreducible,
     ),
@@ -164,11 +162,9 @@ CLAIMS = (
         "the maximum norm.",
         "needs an assumption",
         "The map's term holds for potentials that are maxima of planes over the same points, with a constant that we derived: "
-        "heights that are a "
-        "little wrong give a map that is a little wrong. The score's term is theorem 3.6.",
+        "heights that are a little wrong give a map that is a little wrong. The score's term is theorem 3.6.",
         "For $p_T$ itself the two potentials may differ without bound on the whole space; then the right side is infinite. The "
-        "bound needs a "
-        "bounded domain, or planes. The paper's constants are unknown to us.",
+        "bound needs a bounded domain, or planes. The paper's constants are unknown to us.",
         (7, 10), total_bound,
     ),
     Claim(
@@ -176,9 +172,9 @@ CLAIMS = (
         "When every cell has the mass of its point, the distance between the map's image and the noised training points $X_T$ "
         "is zero, always.",
         "holds for the finite target",
-        "It is zero with solved heights, and not with heights that are off. Nothing but the masses is used. The same cells with"
-        " their labels shuffled "
-        "give the same zero, at a higher transport cost. In law the start is a uniform draw from stored points.",
+        "It is zero with solved heights, and not with heights that are off. Nothing but the masses is used. The same cells with "
+        "their labels shuffled give the same zero, at a higher transport cost. In law the start is a uniform draw from stored "
+        "points.",
         "The lemma says nothing of $p_T$; see the section on elimination.",
         (7, 8), exact_elimination,
     ),
@@ -189,8 +185,7 @@ CLAIMS = (
         "loss, and so do their laws in $W_2$.",
         "needs an assumption",
         "It holds on an example where the one-sided Lipschitz constant of the score's error is known and enters the bound. The "
-        "step to $W_2$ is free: the two "
-        "end points of each draw are a coupling.",
+        "step to $W_2$ is free: the two end points of each draw are a coupling.",
         "For a network nobody knows that constant. The report calls the exact flow the optimal map; that needs a line, a "
         "Gaussian, or Hessians that commute.",
         (10,), learned_flow,
@@ -208,26 +203,23 @@ CLAIMS = (
     Claim(
         "theorem-3-11", "Theorem 3.11: asymptotic consistency", f"abstract, version 2; theorem 3.11 and remark 3.12, {REPORT}",
         "The distance between the optimal map and the flow from $T$ to $s$ is at most $K$ times a power $2/15$ of a quantity "
-        "that vanishes as $s$ grows; so the "
-        "method is compatible with the diffusion itself.",
+        "that vanishes as $s$ grows; so the method is compatible with the diffusion itself.",
         "needs an assumption",
         "On a line both maps are the increasing one, and the distance vanishes. In the plane at fixed $T$ the asymmetry of the "
-        "flow settles at a value "
-        "above zero, while an optimal map has none. Points on a line are the exception again.",
-        "Assumption C.13 and the constant $K$ were not seen; they may exclude our example. What a power of $2/15$ can prove is "
-        "that optimal maps to $p_s$ converge; "
-        "the flow enters only where it is optimal. \"Compatible\" is not a statement that can be tested.",
+        "flow settles at a value above zero, while an optimal map has none. Points on a line are the exception again.",
+        "Assumption C.13 and the constant $K$ were not seen; they may exclude our example. By our reading the power $2/15$ "
+        "comes from the stability of optimal maps: it says that the optimal maps to $p_s$ converge. The flow enters only where "
+        "it is optimal. \"Compatible\" is not a statement that can be tested.",
         (9,), asymptotic,
     ),
     Claim(
         "lemma-d-1", "Lemma D.1: prior error and signal at the end",
         "abstract, version 2; lemma D.1 as the report mentions it; the lemma was not seen",
-        "A prior error and a terminal signal-to-noise ratio above zero are the same thing; the abstract lists the latter among "
-        "the consequences of the former.",
+        "A prior error and a terminal signal-to-noise ratio above zero are equivalent; the abstract lists the latter among the "
+        "consequences of the former.",
         "needs an assumption",
         "Zero SNR does mean no error. The converse needs data that are not $N(0, I)$ already: those have signal left and no "
-        "error. And one SNR goes with errors "
-        "of very different size, so SNR is not a measure of the error.",
+        "error. And one SNR goes with errors of very different size, so SNR is not a measure of the error.",
         "The lemma may state this condition.",
         (2, 3), snr,
     ),

@@ -91,11 +91,11 @@ CLAIMS = (
         f"{SOURCE}, read as in the abstract of version 2: dynamic optimal transport",
         "The same sentence, read for the path from beginning to end.",
         "false as stated",
-        "Dynamic optimal transport moves on straight lines at constant speed. The flow does not, not even for one Gaussian. For"
-        " three points in the plane the map from end "
-        "to end is not optimal either: its Jacobian is not symmetric. On a line it is.",
-        "The paper may mean the weaker reading. The result that it cites for discrete data is proved for points on a line, as a"
-        " report on that paper says.",
+        "Dynamic optimal transport moves on straight lines at constant speed. The flow does not, not even for one Gaussian. For "
+        "three points in the plane the map from end to end is not optimal either: its Jacobian is not symmetric. On a line it "
+        "is.",
+        "The paper may mean the weaker reading. For discrete data it leans on a published result, says the report; a report on "
+        "that one says that it is proved for points on a line.",
         (6, 9), whole_path,
     ),
     Claim(
@@ -103,9 +103,9 @@ CLAIMS = (
         "As the final time grows, the probability flow converges exponentially to the gradient of the solution of the "
         "Monge-Ampère equation.",
         "holds to first order",
-        "Flow and optimal map both tend to the identity at the rate $e^{-2T}$, and share this first order. Their difference is "
-        "smaller, of order $e^{-5T}$: the asymmetry that "
-        "we measure follows a two-term law that is derived in this book. On a line it is zero.",
+        "The flow tends to the identity at the rate $e^{-2T}$. The optimal map does, too, and shares this first order; what "
+        "separates them is of order $e^{-5T}$. Both are derived in this book. We measure the asymmetry of the flow, which an "
+        "optimal map cannot have: it follows a law of two terms. On a line it is zero.",
         "Only the antisymmetric part of the difference is measured. At every finite $T$ the two maps differ, unless the "
         "Hessians commute.",
         (9,), exponential,
