@@ -154,7 +154,7 @@ function drawDensities(svg, box, law) {
 const LOW = -6, HIGH = 1;                            // decades of the axis
 
 function drawBars(svg, box, result) {
-  const left = 78, right = 66, width = box.w - left - right;
+  const left = 92, right = 66, width = box.w - left - right;
   const xOf = value => box.x + left + Math.max(0, Math.min(1, (Math.log10(value) - LOW) / (HIGH - LOW))) * width;
   const rows = [["mean", result.mean, "vermillion"], ["covariance", result.covariance, "purple"], ["shape", result.shape, "green"], ["W₂", result.w2, "ink"]];
   const step = 34, bottom = box.y + step * rows.length + 4;

@@ -33,7 +33,7 @@ def least_floor(n: int, d: int) -> float:
 
 
 def floors(
-    dimensions: tuple[int, ...] = (1, 2, 8, 64, 3072), sizes: tuple[int, ...] = (100, 300, 1000), line: tuple[int, ...] = (100, 300, 1000, 3000, 10_000),
+    dimensions: tuple[int, ...] = (1, 2, 8, 64, 3072), sizes: tuple[int, ...] = (100, 250, 600), line: tuple[int, ...] = (100, 250, 600, 2500, 10_000),
     repeats: int = 3, seed: int = 0,
 ) -> list[Floor]:  # fmt: skip
     """Sample W2 between equal laws: by sorting on the line (sizes `line`), by a linear program otherwise."""

@@ -133,12 +133,15 @@ def views(teeth: int = 40) -> list[View]:
 
 @dataclass(frozen=True, eq=False)
 class Slack:
-    """bound / measured for every bound along T. NaN where a bound is not available. error: the floor of W2 over W2."""
+    """bound / measured for every bound along T, NaN where a bound is not available.
+
+    errors: relative, from the floor of an estimated W2 and the standard error of an estimated KL; 0 on the line.
+    """
 
     label: str
     T: torch.Tensor
     ratios: dict[str, torch.Tensor]
-    error: torch.Tensor
+    errors: dict[str, torch.Tensor]
 
 
 def slack(times: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0), plane: tuple[float, ...] = (0.1, 0.4, 1.0)) -> list[Slack]:  # fmt: skip
@@ -158,8 +161,8 @@ def _slack(label: str, law, times) -> Slack:
     rows, errors = [], []
     for t in times:
         w2 = gap.prior_gap(law, OU, t, n=400).total
-        kl = gap.kl(law, OU, t, n=10_000).value
-        line = law.d == 1
+        divergence = gap.kl(law, OU, t, n=10_000)
+        kl, line = divergence.value, law.d == 1
         rows.append({
             "Gelbrich": gap.gelbrich(law, OU, t) / w2.value,
             "synchronous": gap.synchronous_bound(law, OU, t) / w2.value,
@@ -168,9 +171,11 @@ def _slack(label: str, law, times) -> Slack:
             "KL convexity": gap.kl_bound(law, OU, t) / kl,
             "Pinsker": min(1.0, math.sqrt(kl / 2)) / gap.total_variation(law, OU, t).value if line else math.nan,
         })  # fmt: skip
-        errors.append(w2.floor / w2.value)
+        of_w2, of_kl = w2.floor / w2.value, divergence.error / kl
+        errors.append((of_w2, of_w2, 0.0, of_w2 + of_kl / 2, of_kl, 0.0))
     series = lambda values: torch.tensor(list(values), dtype=torch.float64)
-    return Slack(label, series(times), {name: series(row[name] for row in rows) for name in rows[0]}, series(errors))
+    ratios = {name: series(row[name] for row in rows) for name in rows[0]}
+    return Slack(label, series(times), ratios, dict(zip(ratios, map(series, zip(*errors)))))
 
 
 # ---- SNR is not the gap
