@@ -41,7 +41,7 @@ def section(claim, root=ROOT):
     from IPython.display import display
 
     found = measured(claim)
-    where = ", ".join(chapter(number, root) for number in claim.chapters)
+    where = ", ".join(chapter(n, root) for n in claim.chapters)
     parts = [
         f"[{claim.verdict}]{{.otp-badge .otp-{TONE[claim.verdict]}}}",
         f"**Claimed.** {claim.statement} *({claim.source})*",
@@ -74,9 +74,9 @@ def number(value):
     return f"{factor}10{raised}"
 
 
-def chapter(number, root=ROOT):
+def chapter(n, root=ROOT):
     """`chapter N` as MyST: a link if the book's table of contents has it."""
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
     files = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
-    found = [file for file in files if re.match(rf"chapters/{number:02d}_", file)]
-    return f"{{doc}}`chapter {number} <{found[0]}>`" if found else f"chapter {number}"
+    found = [file for file in files if re.match(rf"chapters/{n:02d}_", file)]
+    return f"{{doc}}`chapter {n} <{found[0]}>`" if found else f"chapter {n}"

@@ -9,7 +9,7 @@ import shutil
 
 from . import ROOT
 
-INPUTS = ("otprior_lite", "data", "book/widgets", "book/_ext/otprior_book", "constraints.txt")
+INPUTS = ("otprior_lite", "data", "book/widgets", "book/_ext/otprior_book", "book/_toc.yml", "constraints.txt")
 """What a notebook's outputs depend on besides its own text."""
 
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
