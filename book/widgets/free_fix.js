@@ -49,6 +49,16 @@ export function slicedW2(x, y, directions) {
   return Math.sqrt(total);
 }
 
+// The largest distance between six splits of both lists: what two samples of one law may show. Strides are coprime to the pool.
+const STRIDES = [3, 11, 13, 17, 19, 23];
+export function floor(x, y, directions) {
+  const pool = [...x, ...y], n = x.length;
+  return Math.max(...STRIDES.map(stride => {
+    const mixed = pool.map((_, i) => pool[(i * stride) % pool.length]);
+    return slicedW2(mixed.slice(0, n), mixed.slice(n), directions);
+  }));
+}
+
 // E[x_0 | x_t = x] of Gaussians of variance v at `means` with `weights`.
 function denoise([x, y], alpha, sigma, { means, weights, std }, logits) {
   const v = std * std, variance = alpha * alpha * v + sigma * sigma;
@@ -131,7 +141,7 @@ export default {
       return {
         truth, starts, ends,
         gaps: [starts.map(s => distance(s, truth)), ends.map(e => distance(e, law.first))],
-        floors: [distance(truth, other), distance(law.first, law.second)],
+        floors: [floor(truth, other, DIRECTIONS), floor(law.first, law.second, DIRECTIONS)],
       };
     }
 

@@ -188,6 +188,13 @@ def starts(
     return results
 
 
+def inside_from(results: list[Outcome], prior: str, key: str) -> float:
+    """The first T from which on the distance `key` of a prior stays inside the floor."""
+    floor = max(getattr(row, key).floor for row in results)
+    above = [row.T for row in results if row.prior == prior and getattr(row, key).value >= floor]
+    return min(row.T for row in results if row.T > max(above, default=-1.0))
+
+
 def _distance(x, y) -> Estimate:
     return metrics.sliced_w2(x, y, projections=30, repeats=3)
 

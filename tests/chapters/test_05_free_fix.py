@@ -77,6 +77,15 @@ def test_the_fix_multiplies_the_squared_shape_by_the_width(p, distance, std, t):
     assert gap.moment_matched_gap(law, clock, t).value ** 2 == pytest.approx(c * split.shape.value**2, rel=1e-5, abs=1e-13)
 
 
+def test_the_closest_gaussian_in_w2_is_a_little_narrower():
+    law, clock, T = free_fix.laws()["symmetric"], schedules.ou(1.0), 0.25
+    p, shape = marginal(law, clock, T), gap.prior_gap(law, clock, T).shape.value
+    c, mean = float(p.covariance) ** 0.5, float(p.mean)
+    for b in (0.7, c, c - shape**2 / 2, 1.4):
+        right = c * shape**2 - shape**4 / 4 + (b - c + shape**2 / 2) ** 2
+        assert w2_one_dimensional(p, b, mean) ** 2 == pytest.approx(right, rel=1e-8)
+
+
 def test_the_fix_can_lose_at_short_times_when_the_law_is_wide():
     law, clock = free_fix.laws()["symmetric"], schedules.ou(1.0)
     plain, fixed = (f(law, clock, 0.05) for f in (gap.prior_gap, gap.moment_matched_gap))
@@ -156,6 +165,9 @@ def test_in_the_plane_the_fix_enters_the_floor_and_at_short_times_it_does_not(ou
     assert short.at_T.value > 2 * floor("at_T") and outcomes["standard", 0.05].at_T.value > 1.7 * short.at_T.value
     for name in ("data-initialised", "oracle"):
         assert all(outcomes[name, T].at_T.value < floor("at_T") for T in (0.05, 0.5, 1.0))
+    rows = list(outcomes.values())
+    assert free_fix.inside_from(rows, "moment-matched", "at_T") == 0.5
+    assert free_fix.inside_from(rows, "oracle", "flow") == 0.05
     for T in (0.5, 1.0):
         assert outcomes["moment-matched", T].at_T.value < floor("at_T")
         assert outcomes["moment-matched", T].flow.value < floor("flow") < outcomes["standard", T].flow.value
@@ -342,6 +354,7 @@ def test_enough_points_names_the_slip():
         assert not verdict and word in verdict.message, (word, verdict)
 
 
+@pytest.mark.filterwarnings("ignore:cov")
 def test_moments_from_points_names_the_slip():
     def noised(points, alpha, sigma):
         x = alpha * points + sigma * torch.randn(points.shape, generator=torch.Generator().manual_seed(0), dtype=points.dtype)
@@ -395,6 +408,21 @@ def test_widget_sliced_distance_is_pot(widget_js):
     angles = np.pi * np.arange(24) / 24
     right = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), projections=np.stack([np.cos(angles), np.sin(angles)]))
     assert widget_js("free_fix", "slicedW2", x.tolist(), y.tolist(), 24) == pytest.approx(float(right), rel=1e-9)
+
+
+@pytest.mark.browser
+def test_widget_floor_is_the_largest_of_six_null_distances(widget_js):
+    pool = torch.randn(700, 2, generator=torch.Generator().manual_seed(5)).double()
+    angles = np.pi * np.arange(24) / 24
+    project = np.stack([np.cos(angles), np.sin(angles)])
+    nulls = []
+    for stride in (3, 11, 13, 17, 19, 23):
+        order = torch.arange(700) * stride % 700
+        assert len(order.unique()) == 700
+        x, y = pool[order].split(350)
+        nulls.append(ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), projections=project))
+    found = widget_js("free_fix", "floor", pool[:350].tolist(), pool[350:].tolist(), 24)
+    assert found == pytest.approx(float(max(nulls)), rel=1e-9)
 
 
 @pytest.mark.browser
