@@ -10,9 +10,9 @@ from ..errors import expect, real_tensor
 from .mixture import GaussianMixture
 
 
-def _log_tail(p: GaussianMixture, x: torch.Tensor, sign: float) -> torch.Tensor:
-    """log P(sign X <= sign x): the lower tail for sign = 1, the upper one for sign = -1."""
-    z = sign * (x[:, None] - p.means[:, 0]) / p._spectrum[:, 0].sqrt()
+def _log_tail(p: GaussianMixture, x: torch.Tensor, sign) -> torch.Tensor:
+    """log P(sign X <= sign x): the lower tail for sign = 1, the upper one for sign = -1; sign is a number or one per point."""
+    z = (sign * (x - p.means)).T / p._spectrum[:, 0].sqrt()  # (n, K)
     return (p.weights.log() + torch.special.log_ndtr(z)).logsumexp(-1)
 
 
@@ -46,7 +46,8 @@ def _invert(p: GaussianMixture, z: torch.Tensor) -> torch.Tensor:
     low, high = each.amin(-1), each.amax(-1)
     for _ in range(80):
         middle = (low + high) / 2
-        lower, upper = _log_tail(p, middle, 1.0), _log_tail(p, middle, -1.0)
-        beyond = torch.where(sign > 0, lower > goal, upper < goal)
+        if bool(((middle == low) | (middle == high)).all()):  # no number left between them
+            break
+        beyond = sign * (_log_tail(p, middle, sign) - goal) > 0
         low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
     return (low + high) / 2
