@@ -77,11 +77,7 @@ def test_splits_are_those_of_the_generator():
     pool, g = np.concatenate([x, y]), rng(9)
 
     def direct(a, b):
-        return (
-            2 * cdist(a, b).mean()
-            - cdist(a, a).sum() / (len(a) * (len(a) - 1))
-            - cdist(b, b).sum() / (len(b) * (len(b) - 1))
-        )
+        return 2 * cdist(a, b).mean() - cdist(a, a).sum() / (len(a) * (len(a) - 1)) - cdist(b, b).sum() / (len(b) * (len(b) - 1))
 
     null = []
     for _ in range(30):
