@@ -1,7 +1,7 @@
 """The network of `Learned`: an invertible map whose density is known.
 
-Layers change one half of the coordinates by monotone functions that the other half chooses, so the Jacobian is
-triangular, inverse and determinant are cheap, and the density of x = f^{-1}(z), z ~ N(0, I), is explicit:
+Layers change half of the coordinates, the odd or the even ones, by monotone functions that the other half chooses, so
+the Jacobian is triangular, inverse and determinant are cheap, and the density of x = f^{-1}(z), z ~ N(0, I), is explicit:
 
     log q(x) = log N(f(x); 0, I) + log |det Df(x)|.
 
@@ -34,6 +34,9 @@ class Flow(torch.nn.Module):
         self.design = {"d": d, "kind": kind, "transforms": count(transforms, "transforms"), "hidden": [*hidden]}
         with torch.random.fork_rng(devices=[]):  # its layers draw from the global generator; ours replaces that draw
             self.layers = getattr(zuko.flows, KINDS[kind])(d, 0, transforms=transforms, passes=2, hidden_features=tuple(hidden))
+        order = torch.cat([torch.arange(0, d, 2), torch.arange(1, d, 2)])
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("inverse", order.argsort(), persistent=False)
         if generator is not None:
             self._begin(check_generator(generator))
 
@@ -58,9 +61,9 @@ class Flow(torch.nn.Module):
 
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
         """log q(x) (n,) of x (n, d)."""
-        z, log_det = self.layers().transform.call_and_ladj(x)
+        z, log_det = self.layers().transform.call_and_ladj(x[:, self.order])
         return -0.5 * z.square().sum(1) - 0.5 * x.shape[1] * math.log(2 * math.pi) + log_det
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """f^{-1}(z), shape (n, d)."""
-        return self.layers().transform.inv(z)
+        return self.layers().transform.inv(z[:, self.order])[:, self.inverse]
