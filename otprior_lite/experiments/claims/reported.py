@@ -105,7 +105,8 @@ CLAIMS = (
         "holds for the finite target",
         "On a line we get the same pattern: zero against the points without smoothing, and an error that grows with $\\tau$. "
         "The zero is a zero against the points; against $p_T$ the start is off.",
-        "The other starts of the table, and its absolute values. Their normalisation is unknown to us, and we do not try to reproduce them.",
+        "The other starts of the table, and its absolute values. Their normalisation is unknown to us, and we do not "
+        "try to reproduce them.",
         (7, 8), zero_column,
     ),
     Claim(
