@@ -67,13 +67,53 @@ def test_gap_and_transport(device):
     same(there.matrix, gaussian_map(torch.zeros(2), S, torch.ones(2), S.inverse()).matrix, device)
 
 
+FITS = {
+    priors.Standard: {},
+    priors.Offset: {},
+    priors.MomentMatched: {"form": "low-rank", "rank": 1},
+    priors.SemiDiscrete: {},
+    priors.Smoothed: {},
+    priors.Extended: {"draws": 2000},
+    priors.FreshNoise: {},
+    priors.DataInitialised: {},
+    priors.Mixture: {"components": 2},
+    priors.Langevin: {"steps": 3, "start": priors.Standard},
+    priors.Learned: {"steps": 3, "batch": 16, "transforms": 2, "hidden": (8,), "strict": False},
+}
+
+
+def fitted(kind, points):
+    denoiser = {"denoiser": EmpiricalDenoiser(points, VP)} if kind is priors.Langevin else {}
+    return kind.fit(points, VP, 0.4, generator=rng(2), **FITS[kind], **denoiser)
+
+
 @devices
-@pytest.mark.parametrize("kind", [priors.Standard, priors.MomentMatched, priors.SemiDiscrete, priors.DataInitialised])
+@pytest.mark.parametrize("kind", [kind for kind in FITS if kind is not priors.Learned], ids=lambda kind: kind.name)
 def test_priors(device, kind):
-    """The same generator gives the same start on every device."""
+    """The same generator gives the same fit and the same start on every device."""
     points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
-    draw = lambda p: kind.fit(p, VP, 0.4, generator=rng(2)).sample(9, rng(3))
+    draw = lambda p: fitted(kind, p).sample(9, rng(3))
     same(draw(points.to(device)), draw(points), device)
+
+
+@devices
+@pytest.mark.parametrize("kind", FITS, ids=lambda kind: kind.name)
+def test_priors_move(device, kind, tmp_path):
+    """A prior moved to the device, or read from a file onto it, draws what it drew on the CPU."""
+    points = torch.randn(6, 1, 2, generator=rng(1), dtype=f64)
+    prior = fitted(kind, points)
+    same(prior.to(device).sample(9, rng(3)), prior.sample(9, rng(3)), device)
+    prior.save(tmp_path / "prior")
+    there = EmpiricalDenoiser(points.to(device), VP) if kind is priors.Langevin else None
+    same(priors.load(tmp_path / "prior", device=device, denoiser=there).sample(9, rng(3)), prior.sample(9, rng(3)), device)
+
+
+@devices
+def test_a_flow_trains_on_the_device(device):
+    points = torch.randn(40, 1, 2, generator=rng(1))
+    prior = fitted(priors.Learned, points.to(device))
+    x = prior.sample(9, rng(3))
+    assert x.device.type == device and x.shape == (9, 1, 2) and bool(x.isfinite().all())
 
 
 @devices
