@@ -13,6 +13,7 @@ from ..errors import known
 _STUDIES: dict[str, str] = {
     "budget": "budget_grid",
     "budget_map": "budget_map",
+    "prior_error": "prior_error",
 }
 
 

@@ -94,7 +94,7 @@ def test_two_processes_give_the_same_rows(tmp_path):
     assert [{**row, "seconds": 0} for row in one] == [{**row, "seconds": 0} for row in two]
 
 
-SLOW = '''
+SLOW = """
 import sys, time
 from pathlib import Path
 from otprior_lite.experiments.study import Study, run
@@ -109,7 +109,7 @@ def measure(cell):
 
 for progress in run(Study("slow", cells, measure), Path(sys.argv[1])):
     pass
-'''
+"""
 
 
 def test_a_killed_run_goes_on(tmp_path):
