@@ -5,7 +5,7 @@ import math
 import torch
 
 from ... import data, forward, metrics, priors, samplers, schedules, semidiscrete, targets
-from ...randomness import normal, permutation, seeded
+from ...randomness import permutation, seeded
 from ...score import ExactDenoiser
 from ...semidiscrete.line import line_masses
 from .claim import Claim, Finding
