@@ -70,7 +70,7 @@ def low_rank_plus_diagonal(covariance: torch.Tensor, rank: int) -> torch.Tensor:
 
 
 def fitting(
-    sizes=(4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048), t: float = 400, rank: int = 8, repeats: int = 4, seed: int = 0
+    sizes=(4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048), t: float = 400, rank: int = 8, repeats: int = 3, seed: int = 0
 ) -> Fitting:
     """Fit the prior to n draws of the Gaussian with the digits' moments, under DDPM's linear schedule at t."""
     (m, S), schedule, generator = digits_moments(), schedules.ddpm_linear(1000), seeded(seed)

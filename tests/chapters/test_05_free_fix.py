@@ -67,6 +67,9 @@ def test_the_kl_to_the_matched_gaussian_is_the_plain_integral():
         log_p, log_q = p.log_prob(x), GaussianMixture([1.0], [[float(p.mean)]], [float(p.covariance)]).log_prob(x)
         right = float(torch.trapezoid(log_p.exp() * (log_p - log_q), x[:, 0]))
         assert free_fix.moment_matched_kl(p) == pytest.approx(right, rel=1e-7)
+        for shift, scale in ((0.1, 1.0), (0.0, 0.9), (0.0, 1.1)):  # no other Gaussian is closer in KL
+            other = GaussianMixture([1.0], [[float(p.mean) + shift]], [scale * float(p.covariance)])
+            assert float(torch.trapezoid(log_p.exp() * (log_p - other.log_prob(x)), x[:, 0])) > right + 1e-3
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.3, 4.0), st.floats(0.05, 1.5), st.floats(0.05, 2.0))
