@@ -84,16 +84,18 @@ class Mixture(Prior):
         expect(count(components, "components") <= len(flat), "components", f"at most the {len(flat)} points", components)
         seed = int(torch.randint(2**31 - 1, (1,), generator=check_generator(generator), device=generator.device))
         floor = 1e-6 * float(flat.var(0, correction=0).mean())
-        fitted = Fitted(components, covariance_type=FORMS[form], reg_covar=max(floor, 1e-12), max_iter=max_iter, random_state=seed)
+        options = {"reg_covar": max(floor, 1e-12), "max_iter": max_iter, "random_state": seed}
+        fitted = Fitted(components, covariance_type=FORMS[form], **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # it is an error here
             fitted.fit(flat.numpy())
         if strict and not fitted.converged_:
             raise RuntimeError(f"the mixture did not converge in {max_iter} iterations (strict=False accepts it)")
-        weights, means, covariances = (torch.as_tensor(v).to(points) for v in (fitted.weights_, fitted.means_, fitted.covariances_))
+        weights, means, covariances = map(torch.as_tensor, (fitted.weights_, fitted.means_, fitted.covariances_))
         if form == "full":
             covariances = (covariances + covariances.mT) / 2
-        law = marginal(GaussianMixture(weights / weights.sum(), means, covariances), schedule, t)
+        clean = GaussianMixture(weights / weights.sum(), means, covariances)  # float64: single precision waits for the noise
+        law = marginal(clean, schedule, t).to(points)
         return cls(law, points.shape[1:], time.perf_counter() - start)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:

@@ -3,9 +3,10 @@
 `SemiDiscrete` is the paper's. Its law is a uniform draw from N stored points, whatever the labels: only equal cell
 masses are used. `FreshNoise` maps to the clean points and noises after the map,
 
-    x = alpha y_{j(z)} + sigma eps,    law = (1/N) sum_i N(alpha x_i, sigma^2 I) exactly,
+    x = alpha x_{j(z)} + sigma eps,    law = (1/N) sum_i N(alpha x_i, sigma^2 I),
 
-so nothing is stored twice, but the map is decoration: `DataInitialised` has the same law. Chapter 8 teaches this module.
+so no sample comes twice, but the map is decoration: `DataInitialised` has the same law. Either law is exact up to the
+error of the cell masses, which `tolerance` bounds. Chapter 8 teaches this module.
 """
 
 import time
@@ -92,7 +93,7 @@ class SemiDiscrete(Pushed):
 
 @dataclass(frozen=True, eq=False)
 class FreshNoise(Pushed):
-    """The map onto the clean atoms alpha x_i, then fresh noise sigma eps: p_T of the training set, exactly in law.
+    """The map onto the clean atoms alpha x_i, then fresh noise sigma eps: p_T of the training set, in law.
 
     map: a BrenierMap on the flattened atoms alpha x_i. sigma: noise added after it, >= 0.
     """

@@ -4,8 +4,8 @@ How far the average reaches is set by tau against the typical gap between the tw
 
     scale = R / sqrt(2 log N),    R = root mean square distance of the atoms to their mean.
 
-tau counts in that scale: below 0.05 little happens, near 1 the images lose most of their spread. The paper's tau is
-absolute; in pixel units its 0.02 is no smoothing at all, so such a fit warns. An average is less spread than what it
+tau counts in that scale: at 0.05 the images keep nine tenths of their variance, at 1 about half in a plane and less in
+more dimensions. The paper's tau is absolute; in pixel units its 0.02 is no smoothing, so such a fit warns. An average is less spread than what it
 averages, Cov(T_tau) = Cov(target) - E Cov(y | z), and that only if the heights are solved for this tau; with the
 unsmoothed map's heights, as in the paper, even the mean is off. Chapter 8 teaches this module.
 """
@@ -64,6 +64,7 @@ class Smoothed(Pushed):
         start = time.perf_counter()
         points = training_points(points)
         atoms = noised_atoms(points, schedule, t, generator, copies)
+        expect(bool((atoms != atoms[0]).any()), "points", "at least two different atoms to average", "one")
         units = tau if relative else tau / score_scale(atoms)
         if resolve:
             fit = solved(atoms, generator=generator, tolerance=tolerance, strict=False, method="entropic", tau=units, **options)
@@ -97,8 +98,6 @@ def _pick(shares: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
 
 def clear_winner(map: SmoothMap, n: int, generator: torch.Generator) -> float:
     """Share of n draws of N(0, I) whose best score leads the second by more than 5 tau: there the softmax is a maximum."""
-    if len(map.points) == 1:
-        return 0.0  # one atom: there is nothing to smooth, and nothing to warn about
     z = normal((count(n), map.points.shape[1]), generator, dtype=map.points.dtype, device=map.points.device)
     best = torch.addmm(map.heights, z, map.points.T).topk(2, dim=1).values
     return float((best[:, 0] - best[:, 1] > 5 * map.tau).double().mean())

@@ -85,6 +85,19 @@ def test_a_solve_that_failed_is_loud_unless_accepted(kind):
     assert accepted.sample(3, rng()).shape == (3, 5)
 
 
+@pytest.mark.parametrize(
+    "kind", [priors.SemiDiscrete, priors.Extended, priors.FreshNoise, priors.MomentMatched], ids=lambda k: k.name
+)
+@pytest.mark.parametrize("copies", [1, 5])
+def test_one_training_point_is_enough(kind, copies):
+    """One point, or the same point five times, at t = 0: every sample is that point."""
+    points = torch.full((copies, 3), 2.0, dtype=f64)
+    x = kind.fit(points, OU, 0.0, generator=rng(1)).sample(4, rng(2))
+    torch.testing.assert_close(x, torch.full((4, 3), 2.0, dtype=f64))
+    with pytest.raises(ValueError, match="^points: expected at least two different atoms"):
+        priors.Smoothed.fit(points, OU, 0.0, generator=rng(1))
+
+
 # ---- fresh noise: check 39
 
 
@@ -249,7 +262,8 @@ def test_every_form_of_the_gaussian_samples_its_own_covariance():
     everything = priors.MomentMatched.fit(points, OU, 0.5, form="low-rank", rank=5)
     low = priors.MomentMatched.fit(points, OU, 0.5, form="low-rank", rank=2)
     diagonal = priors.MomentMatched.fit(points, OU, 0.5, form="diagonal")
-    np.testing.assert_allclose((everything.factor @ everything.factor.T) + everything.covariance.diag(), full.covariance, atol=1e-10)
+    whole = everything.factor @ everything.factor.T + everything.covariance.diag()
+    np.testing.assert_allclose(whole, full.covariance, atol=1e-10)
     for prior, covariance in (
         (full, full.covariance),
         (everything, full.covariance),

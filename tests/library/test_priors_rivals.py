@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
+from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture as Fitted
 from zoo import bimodal, f64, gaussian, rng, scipy_density, triangle
 
@@ -48,11 +49,9 @@ def test_a_mixture_of_the_right_size_finds_the_mixture(form):
 
 def test_fitting_the_data_and_diffusing_beats_fitting_noised_data():
     """The reason given in the module: on held-out samples of p_t the diffused fit has the higher likelihood (paired, 4 seeds)."""
-    target = GaussianMixture(
-        torch.full((8,), 1 / 8, dtype=f64),
-        1.5 * torch.stack([torch.arange(8, dtype=f64).mul(math.pi / 4).cos(), torch.arange(8, dtype=f64).mul(math.pi / 4).sin()], 1),
-        torch.full((8,), 0.02, dtype=f64),
-    )
+    angle = torch.arange(8, dtype=f64) * math.pi / 4
+    ring = 1.5 * torch.stack([angle.cos(), angle.sin()], 1)
+    target = GaussianMixture(torch.full((8,), 1 / 8, dtype=f64), ring, torch.full((8,), 0.02, dtype=f64))
     alpha, sigma = math.exp(-0.3), math.sqrt(1 - math.exp(-0.6))
     gains = []
     for seed in range(4):
@@ -64,6 +63,17 @@ def test_fitting_the_data_and_diffusing_beats_fitting_noised_data():
         gains.append(float(diffused) - Fitted(8, random_state=seed, max_iter=500).fit(fresh).score(test.numpy()))
     gains = np.array(gains)
     assert gains.mean() > 2 * gains.std(ddof=1) / 2 and gains.min() > 0
+
+
+def test_a_mixture_of_singular_single_precision_data():
+    """Digits have pixels that never change: the clean fit is singular in float32, the diffused one is a prior."""
+    points = torch.as_tensor(load_digits().images[:500], dtype=torch.float32)[:, None] / 8 - 1
+    prior = priors.Mixture.fit(points, OU, 0.1, generator=rng(1), components=3)
+    x = prior.sample(500, rng(2))
+    assert x.dtype == torch.float32 and x.shape == (500, 1, 8, 8)
+    variance = float((x - math.exp(-0.1) * points.mean(0)).square().mean())
+    exact = math.exp(-0.2) * float(points.var(0, correction=0).mean()) + 1 - math.exp(-0.2)
+    assert variance == pytest.approx(exact, rel=0.03)
 
 
 def test_a_mixture_that_did_not_converge_is_loud_unless_accepted():
