@@ -47,7 +47,7 @@ def point_kl(answer, squared_norm: float = 9.0, d: int = 3, T: float = 1.0) -> V
         "Only the variance is there. The mean is e^{-T} x.": 0.5 * d * excess,
         "The mean is e^{-T} x, so its square carries e^{-2T}.": 0.5 * (math.exp(-T) * squared_norm + d * excess),
         "You used sigma where sigma^2 belongs.": 0.5 * (signal + d * (math.sqrt(variance) - 1 - 0.5 * math.log(variance))),
-        "The sign of the logarithm is wrong: KL has -log of the variance.": 0.5 * (signal + d * (variance - 1 + math.log(variance))),
+        "The sign of the logarithm is wrong: KL has minus the log.": 0.5 * (signal + d * (excess + 2 * math.log(variance))),
         "That is KL the other way round, KL(N(0, I) || p_T).": 0.5 * ((signal + d) / variance - d + d * math.log(variance)),
     }  # fmt: skip
     return compare(answer, right, slips)
@@ -67,7 +67,9 @@ def standardised_yet_far(law, T: float = 0.5, at_least: float = 0.2) -> Verdict:
         return Verdict(False, "The covariance is I: no covariance part at all. Which entry of it is still free?")
     if found < at_least:
         return Verdict(False, f"The covariance part is {found:.3g}, not yet {at_least:g}. Correlate the features more.")
-    return Verdict(True, f"Right: each feature is standardised, and the covariance part is {found:.3g}. Whiten, do not standardise.")
+    return Verdict(
+        True, f"Right: each feature is standardised, and the covariance part is {found:.3g}. Whitening would remove it."
+    )
 
 
 def sample_floor(answer, n: int = 150, d: int = 3) -> Verdict:
@@ -81,7 +83,8 @@ def sample_floor(answer, n: int = 150, d: int = 3) -> Verdict:
     squares, generator = [], seeded(6)
     for _ in range(20):
         x, y = (normal((n, d), generator, dtype=torch.float64) for _ in range(2))
-        squares.append((assignment_cost(x, y), float((x - y).square().sum(1).mean()), float((x.sort(0).values - y.sort(0).values).square().sum(1).mean())))  # fmt: skip
+        in_order, axis_by_axis = (x - y, x.sort(0).values - y.sort(0).values)
+        squares.append((assignment_cost(x, y), *(float(v.square().sum(1).mean()) for v in (in_order, axis_by_axis))))
     roots = torch.tensor(squares, dtype=torch.float64).sqrt()
     right, unpaired, axis_by_axis = roots.mean(0).tolist()
     slips = {
@@ -89,7 +92,8 @@ def sample_floor(answer, n: int = 150, d: int = 3) -> Verdict:
         "You paired the points in list order. Find the best matching.": unpaired,
         "You sorted each coordinate on its own. That pairs different points in different axes.": axis_by_axis,
     }
-    verdict = compare(value, right, slips, rtol=0.06, praise=f"Right: about {right:.2f} with {n} points in {d} dimensions, and nothing to find.")
+    praise = f"Right: about {right:.2f} with {n} points in {d} dimensions, and nothing to find."
+    verdict = compare(value, right, slips, rtol=0.06, praise=praise)
     if not verdict and value == 0:
         return Verdict(False, "Zero: did you compare a sample with itself? Draw two.")
     return verdict
@@ -106,5 +110,7 @@ def talagrand_loose(law, factor: float = 10.0) -> Verdict:
     if ratio >= factor:
         return Verdict(True, f"Right: sqrt(2 KL) is {ratio:.3g} times W2 = {w2:.3g}.")
     if len(law.weights) == 1:
-        return Verdict(False, f"The ratio is {ratio:.3g}. One bump needs an absurd width. KL counts how uneven the density is, W2 how far mass must go: use many bumps.")  # fmt: skip
-    return Verdict(False, f"The ratio is {ratio:.3g}. Same places, narrower bumps: KL grows and W2 hardly moves. Or more bumps: W2 shrinks.")
+        hint = "One bump needs an absurd width. KL counts how uneven the density is, W2 how far mass must go: use many bumps."
+    else:
+        hint = "Same places, narrower bumps: KL grows and W2 hardly moves. Or more bumps: W2 shrinks."
+    return Verdict(False, f"The ratio is {ratio:.3g}. {hint}")

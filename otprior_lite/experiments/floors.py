@@ -33,8 +33,8 @@ def least_floor(n: int, d: int) -> float:
 
 
 def floors(
-    dimensions: tuple[int, ...] = (1, 2, 8, 64, 3072), sizes: tuple[int, ...] = (100, 250, 600), line: tuple[int, ...] = (100, 250, 600, 2500, 10_000),
-    repeats: int = 3, seed: int = 0,
+    dimensions: tuple[int, ...] = (1, 2, 8, 64, 3072), sizes: tuple[int, ...] = (100, 250, 600),
+    line: tuple[int, ...] = (100, 250, 600, 2500, 10_000), repeats: int = 3, seed: int = 0,
 ) -> list[Floor]:  # fmt: skip
     """Sample W2 between equal laws: by sorting on the line (sizes `line`), by a linear program otherwise."""
     generator, results = seeded(seed), []
@@ -105,7 +105,8 @@ def hidden(size: float = 0.5, d: int = 64) -> dict[str, GaussianMixture]:
     bumps = two_bumps(separation=low, share=0.5)
 
     def on_first_axis(weights, places, variance):
-        means, covariances = torch.zeros(len(weights), d, dtype=torch.float64), torch.eye(d, dtype=torch.float64).repeat(len(weights), 1, 1)
+        means = torch.zeros(len(weights), d, dtype=torch.float64)
+        covariances = torch.eye(d, dtype=torch.float64).repeat(len(weights), 1, 1)
         means[:, 0], covariances[:, 0, 0] = torch.as_tensor(places, dtype=torch.float64), variance
         return GaussianMixture(weights, means, covariances)
 

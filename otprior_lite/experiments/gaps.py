@@ -144,7 +144,9 @@ class Slack:
     errors: dict[str, torch.Tensor]
 
 
-def slack(times: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0), plane: tuple[float, ...] = (0.1, 0.4, 1.0)) -> list[Slack]:  # fmt: skip
+def slack(
+    times: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0), plane: tuple[float, ...] = (0.1, 0.4, 1.0),
+) -> list[Slack]:  # fmt: skip
     """Six bounds over six laws; the giraffe, at the times `plane`, has an estimated W2 and no exact W2 at time 0."""
     laws = {
         "shift, unit variance": GaussianMixture([1.0], [[1.5]], [1.0]),

@@ -1,7 +1,7 @@
 """Figures of chapter 3: the gap against T with every bound, the three parts, and the slack of each bound."""
 
 from ..experiments.gaps import Decay, Parts, Slack
-from .style import canvas, palette
+from .style import MARKERS, canvas, palette
 
 _MARKS = ("o", "s", "^", "P", "D", "x")
 
@@ -20,10 +20,11 @@ def decay(theme: str, results: list[Decay], narrow: bool = False):
             axes.plot(T, result.exact, color=colour.ink, linewidth=2.4, label="exact $W_2$")
             if float(result.gelbrich.max()) > 1e-9:
                 axes.plot(T, result.gelbrich, color=colour.vermillion, linestyle=":", linewidth=2.2, label="Gelbrich (below)")
-            axes.plot(T, result.matched, color=colour.blue, marker="s", markersize=3.5, linestyle="none", markevery=2, label="moment-matched prior")
+            squares = {"color": colour.of_prior("moment-matched"), "marker": MARKERS["moment-matched"], "linestyle": "none"}
+            axes.plot(T, result.matched, markersize=3.5, markevery=2, label="moment-matched prior", **squares)
             axes.plot(T, result.leading, color=colour.muted, linewidth=1, label="late-time law")
-            last = float(result.leading[-4]), float(T[-4])
-            axes.annotate(f"slope −{-result.slope}", (last[1], last[0]), (-6, -4), textcoords="offset points", ha="right", va="top", color=colour.ink)
+            where = float(T[-4]), float(result.leading[-4])
+            axes.annotate(f"slope −{-result.slope}", where, (-6, -4), textcoords="offset points", ha="right", va="top")
             axes.set(yscale="log", xlim=(0, 3.6), ylim=(1e-6, 3))
             axes.set_title(result.label)
             if narrow or result is results[0]:
@@ -67,7 +68,7 @@ def slack(theme: str, results: list[Slack], narrow: bool = False):
                     axes.errorbar(result.T[seen], ratio[seen], (ratio * error)[seen], **style)
                 else:
                     axes.plot(result.T[seen], ratio[seen], **style)
-            axes.set_title({"Gelbrich": "Gelbrich / $W_2$", "KL convexity": "convexity / KL", "Pinsker": "Pinsker / TV"}.get(name, f"{name} / $W_2$"))
+            axes.set_title({"KL convexity": "convexity / KL", "Pinsker": "Pinsker / TV"}.get(name, f"{name} / $W_2$"))
             _limits(axes, name)
         for axes in panels if narrow else panels[::3]:
             axes.set_ylabel("bound / measured")
