@@ -91,11 +91,15 @@ export function posteriorMean(law, x, T) {
   return (x + -Math.expm1(-2 * T) * score(law, x, T)) / Math.exp(-T);
 }
 
+// The smaller tail of p_t at x, and its side: what `quantile` takes.
+function rank(law, x, t) {
+  const { means, v } = at(law, t), side = x < (means[0] + means[1]) / 2 ? -1 : 1;
+  return [means.reduce((sum, mu) => sum + 0.5 * upperTail(side * (x - mu) / Math.sqrt(v)), 0), side];
+}
+
 // q_0(y) of the flow from N(0, 1): both densities change by the same slope, so q_0/p_0 at y is N(0, 1)/p_T at the x that ends there.
 export function flowDensity(law, y, T) {
-  const s = Math.sqrt(law.variance), side = y < (law.means[0] + law.means[1]) / 2 ? -1 : 1;
-  const tail = law.means.reduce((sum, mu) => sum + 0.5 * upperTail(side * (y - mu) / s), 0);
-  const x = quantile(law, T, tail, side), p = density(law, x, T);
+  const x = quantile(law, T, ...rank(law, y, 0)), p = density(law, x, T);
   return p < 1e-14 ? 0 : density(law, y, 0) * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI) / p;
 }
 
@@ -116,14 +120,14 @@ export function gamma(kind, law, T) {
   return kind === "ode" ? ode : Math.exp(-T) * ode * ode;
 }
 
-// [W2 at T, W2 at 0 by the flow] from N(0, 1), by ranks.
-export function carried(law, T, nodes = 240) {
+// [W2 at T, W2 at 0 by the flow] from N(0, 1), by ranks: on a line the flow keeps them. Many nodes: both maps are steep between bumps.
+export function carried(law, T, nodes = 800) {
   const h = 2 * SPREAD / nodes;
   let start = 0, end = 0;
   for (let k = 0; k <= nodes; k++) {
     const z = -SPREAD + k * h, mass = h * Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
     start += mass * (z - counterpart(law, z, T)) ** 2;
-    end += mass * (flowMap(law, z, T) - counterpart(law, z, 0)) ** 2;
+    end += mass * (quantile(law, 0, ...rank(law, z, T)) - counterpart(law, z, 0)) ** 2;
   }
   return [Math.sqrt(start), Math.sqrt(end)];
 }
@@ -217,7 +221,7 @@ export default {
       const x = +start.value, T = +length.value, law = twoBumps(+distance.value, model.get("variance"), model.get("centre"));
       [x, T, +distance.value].forEach((value, i) => { outputs[i].textContent = signed(value); });
       const key = `${T} ${distance.value}`;
-      if (whole?.key !== key) whole = { key, w2: [...carried(law, T, 160), forgotten(law, T, 300)], gamma: gamma("ode", law, T), law };
+      if (whole?.key !== key) whole = { key, w2: [...carried(law, T), forgotten(law, T)], gamma: gamma("ode", law, T), law };
       const right = counterpart(law, x, T), path = flowPath(law, x, T, STEPS), reference = flowPath(law, right, T, STEPS);
       const noise = normals(seed, PATHS * STEPS);
       const walks = Array.from({ length: PATHS }, (_, k) => sdePath(law, x, T, noise.slice(k * STEPS, (k + 1) * STEPS)));

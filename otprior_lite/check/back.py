@@ -91,7 +91,7 @@ def _last_zero(f, low: float = 1e-3, high: float = 6.0) -> float:
 def loose_bound(target: GaussianMixture, T: float = 1.0, factor: float = 10.0) -> Verdict:
     """A mixture on a line whose proved Gamma for the flow is finite and at least `factor` times what is measured, OU time T."""
     refused = _on_a_line(target)
-    if refused:
+    if refused is not None:
         return refused
     bound = bounds.amplification("ode", target, _CLOCK, T)
     if not bound.assumptions_met:
@@ -108,9 +108,9 @@ def loose_bound(target: GaussianMixture, T: float = 1.0, factor: float = 10.0) -
 
 
 def no_lower_bound(target: GaussianMixture, T: float, factor: float = 10.0) -> Verdict:
-    """A law on a line and a T where the SDE's error at 0 is at most 1/factor of the flow's lower bound, the error at T above 0.01."""
+    """A law on a line and a T where the SDE ends below 1/factor of the flow's lower bound, with an error above 0.01 at T."""
     refused = _on_a_line(target)
-    if refused:
+    if refused is not None:
         return refused
     try:
         flow, sde = bounds.amplification("ode", target, _CLOCK, T), bounds.carried_w2(target, _CLOCK, T, kind="sde")
@@ -123,7 +123,7 @@ def no_lower_bound(target: GaussianMixture, T: float, factor: float = 10.0) -> V
     if share > 1:
         return Verdict(False, f"Here {said}: nothing is broken. The SDE forgets what the data know already: take narrow data.")
     if share > 1 / factor:
-        return Verdict(False, f"Here {said}. Below 1 it is broken already; bring it to 1/{factor:g}: narrower data, or a longer T.")
+        return Verdict(False, f"Here {said}. It is broken already; bring it to 1/{factor:g}: narrower data, or a longer T.")
     return Verdict(True, f"Right: {said}. The lower half of the theorem is a theorem on the flow.")
 
 
