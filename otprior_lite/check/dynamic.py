@@ -30,7 +30,7 @@ def flow_stretch(answer, variance: float = 4.0, t: float = math.log(2)) -> Verdi
 
 
 def detour(S1, S2) -> Verdict:
-    """Two covariances (2, 2) for which the detour N(0, S1) -> N(0, I) -> N(0, S2) costs at least 5 % more than the optimal map."""
+    """Covariances (2, 2) for which the detour N(0, S1) -> N(0, I) -> N(0, S2) costs at least 5 % more than the optimal map."""
     try:
         S1, S2 = (torch.as_tensor(v, dtype=torch.float64) for v in (S1, S2))
     except (TypeError, ValueError) as error:
@@ -48,7 +48,8 @@ def detour(S1, S2) -> Verdict:
     longer, best = cost(through_noise(S1, S2)), cost(gaussian_map(zero, S1, zero, S2).matrix)
     excess = longer / best - 1
     if excess < 0.05:
-        return Verdict(False, f"They do not commute, but the detour costs only {100 * excess:.2g} % more. Make both longer and turn them further.")
+        only = f"the detour costs only {100 * excess:.2g} % more"
+        return Verdict(False, f"They do not commute, but {only}. Make both longer and turn them further.")
     return Verdict(True, f"Right: optimal {best:.3f}, through the noise {longer:.3f}, {100 * excess:.0f} % more.")
 
 
@@ -79,8 +80,8 @@ def curl(answer) -> Verdict:
 _SLOPES = {
     "three atoms": (-5.0, "kappa_3 is there: the first term decides"),
     "four atoms": (-6.0, "kappa_3 = 0 by symmetry, the second term decides"),
-    "triangle": (-7.0, "Sigma is a multiple of I and both brackets vanish; [D^2 K_3, D^2 K_4] comes with e^{-7T}"),
-    "two atoms": (-math.inf, "two atoms are collinear: there is no antisymmetric part at all"),
+    "triangle": (-7.0, "both brackets vanish, and the pair (3, 4) comes with e^{-7T}"),
+    "two atoms": (-math.inf, "two atoms are collinear, the part is exactly zero"),
 }
 
 
@@ -91,7 +92,8 @@ def antisymmetry_slope(answer, law: str = "four atoms") -> Verdict:
     right, why = _SLOPES[law]
     if right == -math.inf:
         zero = answer in (-math.inf, None)
-        return Verdict(zero, f"Right: {why}." if zero else "Look at where the atoms lie. Answer -inf for a part that is exactly zero.")
+        hint = "Look at where the atoms lie. Answer -inf for a part that is exactly zero."
+        return Verdict(zero, f"Right: {why}." if zero else hint)
     slips = {
         "The size falls as T grows: the slope is negative.": -right,
         "That is how fast the map tends to the identity. Its antisymmetric part is much smaller.": -2.0,

@@ -2,7 +2,6 @@
 
 from ..experiments.curl import Field, Limit, Rate
 from ..experiments.dynamic import Basins, Energies, Paths
-from ..targets import Empirical
 from .style import canvas, palette
 
 
@@ -15,10 +14,10 @@ def paths(theme: str, results: list[Paths], narrow: bool = False):
             for flow, straight in zip(result.flow.unbind(1), result.straight.unbind(1)):
                 apart = float((flow[-1] - straight[-1]).norm()) > 0.1
                 axes.plot(*straight.T.numpy(), color=colour.orange, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1)
-                axes.plot(*flow.T.numpy(), color=colour.vermillion if apart else colour.blue, linewidth=1.7 if apart else 1.2, zorder=2)
+                hue, width = (colour.vermillion, 1.7) if apart else (colour.blue, 1.2)
+                axes.plot(*flow.T.numpy(), color=hue, linewidth=width, zorder=2)
             axes.plot(*result.flow[0].T.numpy(), "o", color=colour.muted, markersize=3, zorder=3)
-            ends = result.law.means if isinstance(result.law, Empirical) else result.flow[-1]
-            axes.plot(*ends.T.numpy(), "s", color=colour.ink, markersize=4 if len(ends) > 5 else 7, zorder=4)
+            axes.plot(*result.ends.T.numpy(), "s", color=colour.ink, markersize=4 if len(result.ends) > 5 else 7, zorder=4)
             axes.set(xticks=[], yticks=[], aspect="equal")
             axes.set_frame_on(False)
             axes.set_title(f"to {'a Gaussian' if result.name == 'Gaussian' else result.name}")
@@ -63,7 +62,8 @@ def energies(theme: str, results: list[Energies], narrow: bool = False):
         for axes, result in zip(panels, results):
             axes.fill_between(result.T, result.length, result.bound, color=colour.blue, alpha=0.15, linewidth=0)
             axes.fill_between(result.T, result.w2, result.length, color=colour.vermillion, alpha=0.3, linewidth=0)
-            axes.plot(result.T, result.bound, color=colour.blue, marker="s", markersize=3.5, label="$T\\,(\\mathrm{KL}_0 - \\mathrm{KL}_T)$")
+            spent = "$T\\,(\\mathrm{KL}_0 - \\mathrm{KL}_T)$"
+            axes.plot(result.T, result.bound, color=colour.blue, marker="s", markersize=3.5, label=spent)
             axes.plot(result.T, result.length, color=colour.vermillion, marker="D", markersize=3.5, label="length²")
             axes.plot(result.T, result.w2, color=colour.ink, marker="o", markersize=3.5, label="$W_2(p_0, p_T)^2$")
             axes.set(xlabel="$T$" if not narrow or result is results[-1] else "", ylim=(0, None), xticks=[0, 1, 2, 3])
@@ -120,9 +120,12 @@ def rates(theme: str, results: list[Rate], narrow: bool = False):
             if float(result.first[0]) > 1e-15:
                 label = f"{result.name}, first term only"
                 right.plot(result.T, result.first_error, color=hue, linewidth=1.3, linestyle=":", label=label)
-        left.plot(results[0].T, results[0].floor, color=colour.muted, linestyle="--", linewidth=1.2, label="floor of the integrator")
+        floor = {"color": colour.muted, "linestyle": "--", "linewidth": 1.2, "label": "floor of the integrator"}
+        left.plot(results[0].T, results[0].floor, **floor)
         left.set(yscale="log", xlabel="$T$", ylabel="rms $A_{12}$", ylim=(1e-22, 1e-1))
         right.set(yscale="log", xlabel="$T$", ylabel="relative error of the law, pointwise")
+        for axes in (left, right):
+            axes.minorticks_off()
         handles = [h for axes in (left, right) for h in axes.get_legend_handles_labels()[0]]
         figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 2, fontsize=9)
     return figure

@@ -243,6 +243,14 @@ def test_three_maps_between_gaussians():
         np.testing.assert_allclose(M, transport.gaussian_map(zero, S1, zero, commuting).matrix, atol=1e-9)
 
 
+@pytest.mark.parametrize("degrees", [10, 45, 80])
+def test_a_detour_between_long_ellipses_costs_up_to_twice(degrees):
+    S1, S2 = long_ellipses(1e5, degrees)
+    zero = torch.zeros(2, dtype=f64)
+    ratio = dynamic.affine_cost(dynamic.through_noise(S1, S2), S1) / dynamic.affine_cost(transport.gaussian_map(zero, S1, zero, S2).matrix, S1)
+    assert ratio == pytest.approx(1 + math.cos(math.radians(degrees)), rel=2e-3)
+
+
 def test_the_two_term_law_point_by_point():
     three, four, control = curls.rates(T=torch.tensor([2.0, 3.0, 4.0], dtype=f64), n=20)
     for found in (three, four):
