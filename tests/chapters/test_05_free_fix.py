@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otprior_lite import bounds, check, gap, priors, schedules, targets
+from otprior_lite import bounds, check, figures, gap, priors, schedules, targets
 from otprior_lite.experiments import free_fix, moments
 from otprior_lite.forward import marginal
 from otprior_lite.gap.line import w2_one_dimensional
@@ -270,6 +270,17 @@ def test_the_plain_start_agrees_with_chapter_two():
     there = next(s for s in noise.starts() if s.schedule == "Stable Diffusion" and s.t == 1000)
     here = next(c for c in moments.casts() if (c.noise, c.start) == ("plain", "N(0, I)"))
     assert here.gap == pytest.approx(there.gap, rel=1e-9) and here.brightness == pytest.approx(there.brightness, rel=1e-9)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_figures_are_registered_and_draw_what_was_computed(theme):
+    assert {f"free_fix_{name}" for name in ("clouds", "errors", "orders", "points", "spectrum")} <= set(figures.names())
+    left, right = figures.make("free_fix_spectrum", theme).axes
+    seen = moments.spectrum()
+    for line, alpha in zip(left.lines, seen.alpha_middle.values()):
+        assert line.get_ydata() == pytest.approx(seen.variance(alpha).numpy())
+    clouds = figures.make("free_fix_clouds", theme)
+    assert [len(axis.lines) for axis in clouds.axes] == [2, 2]
 
 
 # ---- the checks accept what is right and name the slip in what is not
