@@ -49,7 +49,7 @@ def fitted(kind, points, t=1.0, schedule=OU, /, **changes):
         priors.Extended: transported | {"draws": 200},
         priors.FreshNoise: transported,
         priors.Mixture: {"components": 2, "form": "full" if d <= 8 else "isotropic"},
-        priors.Learned: {"steps": 2, "batch": 16, "transforms": 2, "hidden": (8,), "strict": False},
+        priors.Learned: {"steps": 2, "batch": 16, "transforms": 2 if d < 1000 else 1, "hidden": (8,), "strict": False},
         priors.Langevin: {"denoiser": EmpiricalDenoiser(points, schedule), "start": priors.Standard},
     }.get(kind, {})
     return kind.fit(points, schedule, t, generator=rng(2), **(options | changes))

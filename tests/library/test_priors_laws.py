@@ -103,10 +103,10 @@ def test_one_training_point_is_enough(kind, copies):
 
 def test_fresh_noise_is_p_t_of_the_training_set():
     """Check 39: covariance and fourth moments of (1/N) sum N(alpha x_i, sigma^2 I), within five standard errors."""
-    points = torch.randn(10, 3, generator=rng(1), dtype=f64).exp()  # skewed
+    points = (0.5 * torch.randn(10, 3, generator=rng(1), dtype=f64)).exp()  # skewed
     t, n = 0.4, 40_000
     alpha, variance = math.exp(-t), 1 - math.exp(-2 * t)
-    prior = priors.FreshNoise.fit(points, OU, t, generator=rng(2), tolerance=0.005)
+    prior = priors.FreshNoise.fit(points, OU, t, generator=rng(2), tolerance=0.01)
     x = prior.sample(n, rng(3)).numpy()
     means = alpha * points.numpy()
     moments_within_errors(x, means.mean(0), np.cov(means.T, ddof=0) + variance * np.eye(3))
@@ -143,13 +143,13 @@ def test_starts_at_zero_snr_forget_the_data():
 def test_resolved_smoothing_keeps_the_mean_and_splits_the_covariance(tau):
     """Mean of the push-forward = mean of the atoms; Cov(T) + E Cov(y|z) = Cov(atoms), entry by entry."""
     points = torch.randn(30, 3, generator=rng(1), dtype=f64) * torch.tensor([2.0, 1.0, 0.5], dtype=f64) + 1
-    prior = priors.Smoothed.fit(points, OU, 0.2, generator=rng(2), tau=tau, resolve=True, tolerance=0.01)
-    atoms, n = prior.map.points, 60_000
+    prior = priors.Smoothed.fit(points, OU, 0.2, generator=rng(2), tau=tau, resolve=True, tolerance=0.02)
+    atoms, n = prior.map.points, 40_000
     z = prior.codes(n, rng(3))
     images, shares = prior.sample(n, rng(3)), prior.map.shares(z)
     torch.testing.assert_close(images, shares @ atoms)
-    error = images.std(0) / math.sqrt(n) + 0.01 * atoms.abs().max()  # sampling, and the tolerance of the solve
-    assert bool(((images.mean(0) - atoms.mean(0)).abs() < 5 * error).all())
+    error = images.std(0) / math.sqrt(n) + 0.02 * atoms.abs().max()  # sampling, and the tolerance of the solve
+    assert bool(((images.mean(0) - atoms.mean(0)).abs() < 4 * error).all())
     second = torch.einsum("nj,ja,jb->ab", shares, atoms, atoms) / n
     inner = second - images.T @ images / n  # E Cov(y | z)
     outer = images.T.cov(correction=0)
