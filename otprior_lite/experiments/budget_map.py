@@ -22,8 +22,8 @@ from .study import Study
 
 def cells(quick: bool) -> list[dict]:
     """Three T, the hard map and a smoothed one (tau in units of the score scale), three training sets of N points."""
-    lengths, taus, seeds, size = ((1.0,), (0.0, 0.5), (0,), (50, 300)) if quick else ((0.25, 1.0, 3.0), (0.0, 0.5), (0, 1, 2), (200, 1200))
-    return [{"T": T, "tau": tau, "N": size[0], "draws": size[1], "seed": seed} for seed in seeds for T in lengths for tau in taus]
+    lengths, seeds, N, draws = ((1.0,), (0,), 50, 300) if quick else ((0.25, 1.0, 3.0), (0, 1, 2), 200, 1200)
+    return [{"T": T, "tau": tau, "N": N, "draws": draws, "seed": seed} for seed in seeds for T in lengths for tau in (0.0, 0.5)]
 
 
 def _w2(x, y, weights=None) -> float:

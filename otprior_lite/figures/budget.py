@@ -3,7 +3,8 @@
 from .style import MARKERS, canvas, palette
 
 _TERMS = ("prior", "score", "discretisation")
-_NETWORK_MARKERS = {"tiny": "v", "small": "o", "wide": "s", "exact": "x"}
+_NETWORK_MARKERS = {"tiny": "v", "small": "o", "wide": "s"}
+_NETWORK_LINES = {"tiny": ":", "small": "--", "wide": "-."}
 
 
 def _colours(colour) -> dict[str, str]:
@@ -26,7 +27,8 @@ def stacks(theme: str, results: dict, narrow: bool = False):
             bottom = [0.0] * len(row)
             for term in _TERMS:
                 height = [getattr(s, term) for s in row]
-                axis.bar(x, height, bottom=bottom, width=0.62, color=_colours(colour)[term], alpha=0.85, label=f"bound: {term}", lw=0)
+                look = dict(width=0.62, color=_colours(colour)[term], alpha=0.85, lw=0)
+                axis.bar(x, height, bottom=bottom, label=f"bound: {term}", **look)
                 bottom = [a + b for a, b in zip(bottom, height)]
             axis.errorbar(
                 x, [s.measured.value for s in row], [s.measured.error for s in row], fmt="o", ms=5.5, color=colour.ink,
@@ -34,7 +36,7 @@ def stacks(theme: str, results: dict, narrow: bool = False):
             )  # fmt: skip
             top = max(bottom)
             for i, s in enumerate(row):
-                axis.text(i, bottom[i] + 0.02 * top, f"{s.total / s.measured.value:.0f}×", ha="center", fontsize=8.5, color=colour.muted)
+                axis.text(i, bottom[i] + 0.02 * top, f"{s.slack:.1f}×", ha="center", fontsize=8.5, color=colour.muted)
             axis.axhline(row[0].floor, color=colour.muted, ls=":", lw=1.2, label="floor")
             axis.set_ylim(0, 1.12 * top)
             ticks = [f"{s.T:g}" if along == "T" else str(s.steps) for s in row]
@@ -44,7 +46,8 @@ def stacks(theme: str, results: dict, narrow: bool = False):
             axis.set_xlabel("$T$" if along == "T" else "steps", labelpad=2)
         for axis in panels if narrow else panels[:2]:
             axis.set_ylabel("$W_2$")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=9, columnspacing=1, handlelength=1.4)
+        look = dict(ncols=2 if narrow else 5, fontsize=9, columnspacing=1, handlelength=1.4)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", **look)
         return figure
 
 
@@ -56,18 +59,20 @@ def slack(theme: str, results: list, narrow: bool = False):
         low, high = 0.006, 7.0
         axis.axvspan(low, results[0].floor, color=colour.grid, alpha=0.8, lw=0, zorder=0)
         for k in (1, 10, 100):
-            axis.plot([low, high], [k * low, k * high], color=colour.muted, lw=1.4 if k == 1 else 0.7, ls="-" if k == 1 else ":", zorder=1)
+            look = dict(lw=1.4, ls="-") if k == 1 else dict(lw=0.7, ls=":")
+            axis.plot([low, high], [k * low, k * high], color=colour.muted, zorder=1, **look)
         for k, text in ((1, "bound = measured"), (10, "10 ×"), (100, "100 ×")):
             x = 0.3 if k == 1 else 0.011
             axis.text(x, k * x * 0.75, text, color=colour.muted, fontsize=8.5, ha="left", va="top")
         for name in dict.fromkeys(s.start for s in results):
             mine = [s for s in results if s.start == name]
             axis.plot(
-                [s.measured.value for s in mine], [s.total for s in mine], MARKERS[name], ms=4, mew=1 if name == "oracle" else 0,
+                [s.matched for s in mine], [s.total for s in mine], MARKERS[name], ms=4, mew=1 if name == "oracle" else 0,
                 alpha=0.75, color=colour.of_prior(name), label=name,
             )  # fmt: skip
-        axis.text(low * 1.06, low * 1.15, "floor", color=colour.muted, fontsize=8.5, va="bottom")
-        axis.set(xscale="log", yscale="log", xlim=(low, 2.4), ylim=(low, high), xlabel="measured $W_2$", ylabel="bound on $W_2$")
+        axis.text(low * 1.06, high * 0.85, "floor", color=colour.muted, fontsize=8.5, va="top")
+        axis.set(xscale="log", yscale="log", xlim=(low, 2.4), ylim=(low, high))
+        axis.set(xlabel="measured $W_2$", ylabel="bound on $W_2$")
         figure.legend(loc="outside upper center", ncols=2 if narrow else 4, fontsize=9)
         return figure
 
@@ -108,10 +113,11 @@ def trade(theme: str, results, narrow: bool = False):
         for start, values in results.prior.items():
             left.plot(results.T, values, marker=MARKERS[start], ms=5, color=colour.of_prior(start), label=f"prior: {start}")
         for net, values in results.score.items():
-            look = dict(marker=_NETWORK_MARKERS[net], ms=5, ls={"tiny": ":", "small": "--"}.get(net, "-."), color=colour.green, capsize=2)
-            left.errorbar(results.T, [m.value for m in values], [m.error for m in values], label=f"score: {net}", **look)
+            look = dict(marker=_NETWORK_MARKERS[net], ms=5, ls=_NETWORK_LINES[net], color=colour.green)
+            left.plot(results.T, values, label=f"score: {net}", **look)
         left.set(yscale="log", xlabel="$T$", ylabel="term of the bound on KL, nats", ylim=(3e-5, 1))
-        left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8.5, ncols=2, columnspacing=1, handlelength=1.8)
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8.5, ncols=2, columnspacing=1, handlelength=1.8)
+        left.legend(**below)
         for start, values in results.measured.items():
             look = dict(marker=MARKERS[start], ms=5, color=colour.of_prior(start), capsize=2, ls="--" if start == "oracle" else "-")
             right.errorbar(results.T, [m.value for m in values], [m.error for m in values], label=start, **look)
@@ -119,7 +125,7 @@ def trade(theme: str, results, narrow: bool = False):
         right.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5, 1.0], ["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
         right.minorticks_off()
         _floor(right, results.floor, colour)
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8.5, ncols=2, columnspacing=1, handlelength=1.8)
+        right.legend(**below)
         return figure
 
 

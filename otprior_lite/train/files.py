@@ -56,6 +56,6 @@ def fill(network: torch.nn.Module, tensors: dict[str, torch.Tensor], name: str) 
     own = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     came = {key: tuple(value.shape) for key, value in tensors.items()}
     differ = sorted(key for key in own.keys() | came.keys() if own.get(key) != came.get(key))
-    shown = f"{len(differ)} that differ" + (f", e.g. {differ[0]}: {own.get(differ[0])} and {came.get(differ[0])}" if differ else "")
+    shown = f"{len(differ)} that differ" + "".join(f", e.g. {key}: {own.get(key)} and {came.get(key)}" for key in differ[:1])
     expect(not differ, name, "the tensors of this network", shown)
     network.load_state_dict(tensors)

@@ -63,7 +63,8 @@ def train(
     within(ema, 0.0, 1.0, "ema")
     low, high = _ends(schedule, log_snr)
     t = schedule.t_of_log_snr(torch.linspace(low, high, 4096, dtype=torch.float64))
-    settings = {"steps": steps, "batch": batch, "lr": lr, "ema": ema, "clip": clip, "log_snr": [low, high], "schedule": schedule.name}
+    settings = {"steps": steps, "batch": batch, "lr": lr, "ema": ema, "clip": clip}
+    settings |= {"log_snr": [low, high], "schedule": schedule.name}
     file = None if checkpoint is None else Path(checkpoint)
     levels = torch.stack([schedule.alpha(t), schedule.sigma(t)], 1)
     return _loop(network, draw, levels, check_generator(generator), settings, file, every)
