@@ -13,6 +13,7 @@ from ..errors import known
 _STUDIES: dict[str, str] = {
     "budget": "budget_grid",
     "budget_map": "budget_map",
+    "late_start": "late_start",
     "prior_error": "prior_error",
 }
 
