@@ -67,7 +67,7 @@ export function upperTail(z) {
     return 0.5 - phi * sum;
   }
   let fraction = z;
-  for (let k = 60; k > 0; k--) fraction = z + k / fraction;
+  for (let k = Math.ceil(20 + 160 / (z * z)); k > 0; k--) fraction = z + k / fraction;
   return phi / fraction;
 }
 
@@ -75,7 +75,7 @@ export function upperTail(z) {
 function quantile(law, t, tail, side) {
   const { means, v } = at(law, t), s = Math.sqrt(v);
   let low = Math.min(...means) - 12 * s, high = Math.max(...means) + 12 * s;
-  for (let k = 0; k < 60; k++) {
+  for (let k = 0; k < 48; k++) {
     const x = (low + high) / 2;
     const beyond = means.reduce((sum, mu) => sum + 0.5 * upperTail(side * (x - mu) / s), 0);
     if ((beyond > tail) === (side > 0)) low = x; else high = x;
