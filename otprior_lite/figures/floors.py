@@ -30,5 +30,7 @@ def floors(theme: str, results: tuple[list[Floor], list[Truth]], narrow: bool = 
             style = {"color": hue, "linestyle": dash, "marker": marker, "markersize": 4.5, "linewidth": 1.8}
             right.plot(truth.d, truth.w2, label=f"true gap, {truth.label}", **style)
         right.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="$W_2$", ylim=(1e-5, 200))
+        left.minorticks_off()
+        right.minorticks_off()
         right.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), fontsize=10)
     return figure

@@ -26,6 +26,7 @@ def decay(theme: str, results: list[Decay], narrow: bool = False):
             where = float(T[-4]), float(result.leading[-4])
             axes.annotate(f"slope −{-result.slope}", where, (-6, -4), textcoords="offset points", ha="right", va="top")
             axes.set(yscale="log", xlim=(0, 3.6), ylim=(1e-6, 3))
+            axes.minorticks_off()
             axes.set_title(result.label)
             if narrow or result is results[0]:
                 axes.set_ylabel("distance from the prior")
@@ -84,3 +85,4 @@ def _limits(axes, name: str) -> None:
         axes.set_ylim(*{"Gelbrich": (0.85, 1.03), "Talagrand": (0.9, 2.6), "Pinsker": (0.9, 2.2)}[name])
     else:
         axes.set(yscale="log", ylim=(0.6, 1e4))
+        axes.minorticks_off()
