@@ -92,7 +92,7 @@ const VERDICT = {
 
 export default {
   render({ model, el }) {
-    const laws = model.get("laws"), start = model.get("particles"), grid = Array.from({ length: 101 }, (_, k) => k / 100), limit = 3.1;
+    const laws = model.get("laws"), start = model.get("particles"), grid = Array.from({ length: 101 }, (_, k) => k / 100);
     const pick = node("select", { "aria-label": "Data law" }, ...Object.keys(laws).map(name => node("option", { value: name }, name)));
     pick.value = model.get("law");
     const trails = node("input", { type: "checkbox", "aria-label": "Show the paths" });
@@ -100,7 +100,6 @@ export default {
     const clock = node("input", { type: "range", min: 0, max: 100, step: 1, value: model.get("s"), "aria-label": "Time s from noise to data" }), clockValue = node("output");
     const [plane, meter] = ["plane", "meter"].map(name => document.createElementNS(NS, "svg"));
     for (const svg of [plane, meter]) svg.setAttribute("aria-hidden", "true");
-    plane.setAttribute("viewBox", `${-limit} ${-limit} ${2 * limit} ${2 * limit}`);
     const numbers = node("dl"), verdict = node("p", { role: "status" });
     el.append(
       node("style", {}, `
@@ -134,23 +133,26 @@ export default {
       const law = laws[pick.value];
       const flow = start.map(z => follow(law, z, grid)), ends = start.map(z => transport(law, z));
       const away = flow.map((f, i) => law.points ? nearest(law.points, f[100].x) !== nearest(law.points, ends[i]) : false);
-      run = { law, flow, ends, away, turned: grid.map((_, k) => flow.map(f => Math.abs(twist(f[k].J)))) };
+      const reach = 0.2 + Math.max(...flow.flat().flatMap(f => f.x.map(Math.abs)), ...start.flat().map(Math.abs));
+      plane.setAttribute("viewBox", `${-reach} ${-reach} ${2 * reach} ${2 * reach}`);
+      run = { law, flow, ends, away, unit: reach / 3, turned: grid.map((_, k) => flow.map(f => Math.abs(twist(f[k].J)))) };
       draw();
     }
 
     function drawPlane(k) {
-      const s = grid[k];
+      const s = grid[k], u = run.unit;                       // u keeps the size of the marks on the screen
+      const square = ([x, y], half, fill) => mark(plane, "rect", { x: x - half * u, y: -y - half * u, width: 2 * half * u, height: 2 * half * u, fill });
       plane.replaceChildren();
-      if (run.law.points) for (const y of run.law.points) mark(plane, "rect", { x: y[0] - 0.09, y: -y[1] - 0.09, width: 0.18, height: 0.18, fill: "var(--otp-ink)" });
+      for (const y of run.law.points ?? []) square(y, 0.09, "var(--otp-ink)");
       start.forEach((z, i) => {
-        const end = run.ends[i], here = run.flow[i][k].x, there = z.map((v, j) => (1 - s) * v + s * end[j]);
+        const here = run.flow[i][k].x, there = z.map((v, j) => (1 - s) * v + s * run.ends[i][j]);
         if (trails.checked) {
-          mark(plane, "path", { d: path([z, there]), fill: "none", stroke: "var(--otp-orange)", "stroke-width": 0.018, "stroke-opacity": 0.8 });
-          mark(plane, "path", { d: path(run.flow[i].slice(0, k + 1).map(f => f.x)), fill: "none", stroke: "var(--otp-blue)", "stroke-width": 0.022 });
+          mark(plane, "path", { d: path([z, there]), fill: "none", stroke: "var(--otp-orange)", "stroke-width": 0.018 * u, "stroke-opacity": 0.8 });
+          mark(plane, "path", { d: path(run.flow[i].slice(0, k + 1).map(f => f.x)), fill: "none", stroke: "var(--otp-blue)", "stroke-width": 0.022 * u });
         }
-        mark(plane, "rect", { x: there[0] - 0.045, y: -there[1] - 0.045, width: 0.09, height: 0.09, fill: "var(--otp-orange)" });
-        mark(plane, "circle", { cx: here[0], cy: -here[1], r: 0.055, fill: "var(--otp-blue)" });
-        if (run.away[i]) mark(plane, "circle", { cx: here[0], cy: -here[1], r: 0.13, fill: "none", stroke: "var(--otp-vermillion)", "stroke-width": 0.04 });
+        square(there, 0.045, "var(--otp-orange)");
+        mark(plane, "circle", { cx: here[0], cy: -here[1], r: 0.055 * u, fill: "var(--otp-blue)" });
+        if (run.away[i]) mark(plane, "circle", { cx: here[0], cy: -here[1], r: 0.13 * u, fill: "none", stroke: "var(--otp-vermillion)", "stroke-width": 0.04 * u });
       });
     }
 
