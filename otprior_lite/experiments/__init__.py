@@ -15,6 +15,7 @@ _STUDIES: dict[str, str] = {
     "budget_map": "budget_map",
     "late_start": "late_start",
     "prior_error": "prior_error",
+    "tau": "tau",
 }
 
 
