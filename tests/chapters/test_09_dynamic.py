@@ -317,5 +317,5 @@ def test_theorem_3_11_with_the_flow_keeps_a_gap():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_figures_are_drawn(theme):
-    assert {"dynamic_paths", "dynamic_basins", "dynamic_energies"} <= set(figures.names())
-    assert len(figures.make("dynamic_paths", theme).axes) == 2
+    assert {"dynamic_paths", "dynamic_basins", "dynamic_energies", "curl_fields", "curl_rates", "curl_limit"} <= set(figures.names())
+    assert len(figures.make("dynamic_paths", theme).axes) == 2 and len(figures.make("curl_fields", theme).axes) == 4
