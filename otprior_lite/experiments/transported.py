@@ -1,0 +1,289 @@
+"""The transported prior: what its studies say, and what can be measured while you wait.
+
+Views arrange the committed rows of three studies: `prior_error` (both rulers), `late_start` (quality and copies against
+start time, score, sampler and calls) and `tau`. The rest is computed here: what the map's pairing is worth, the law of
+its images, how long a start remembers its training point, and the noise in which DPM-OT starts. Chapter 8 shows it all.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from statistics import mean, stdev
+
+import torch
+
+from .. import metrics, priors
+from ..errors import expect
+from ..estimate import Estimate
+from ..forward import noise
+from ..linalg import squared_distances
+from ..randomness import categorical, normal, seeded
+from ..semidiscrete import solve
+from . import late_start, prior_error, tau
+from .study import load
+from .worlds import world
+
+
+def _pair(values: list[float]) -> tuple[float, float]:
+    """Mean and standard error."""
+    return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+# ---- the studies
+
+
+@dataclass(frozen=True)
+class Late:
+    """Rows of `late_start` over seeds: (mean, standard error) by world, score, method, start, t, calls and measure.
+
+    new: the same for new data as a sample, the floor. training: for the training points as a sample. Keys: world, measure.
+    """
+
+    values: dict[tuple, tuple[float, float]]
+    new: dict[tuple, tuple[float, float]]
+    training: dict[tuple, tuple[float, float]]
+    seeds: int
+
+    def of(self, *key) -> tuple[float, float]:
+        """The pair of (world, score, method, start, t, calls, measure); raises ValueError when it was not measured."""
+        expect(key in self.values, "key", "a row of the study", key)
+        return self.values[key]
+
+
+def late(rows: list[dict] | None = None) -> Late:
+    """The study of late starts (default: the committed rows)."""
+    rows = load("late_start") if rows is None else rows
+    groups, new, training = {}, {}, {}
+    for row in rows:
+        place = (row["world"], row["score"], row["method"])
+        for who, t, k, *found in row["runs"]:
+            for measure, value in zip(late_start.MEASURES, found):
+                groups.setdefault((*place, who, t, k, measure), []).append(value)
+        for kind, table in (("new", new), ("training", training)):
+            for measure, value in zip(late_start.MEASURES, row[kind]):
+                table.setdefault((row["world"], measure), {})[row["seed"]] = value
+    over = lambda table: {key: _pair(list(values.values())) for key, values in table.items()}
+    return Late({key: _pair(v) for key, v in groups.items()}, over(new), over(training), len({row["seed"] for row in rows}))
+
+
+@dataclass(frozen=True)
+class Temperatures:
+    """Rows of `tau` over seeds, for one world. kept, solved: by measure, one (mean, standard error) for each tau;
+    controls: by control and measure."""
+
+    world: str
+    taus: tuple[float, ...]
+    kept: dict[str, list[tuple[float, float]]]
+    solved: dict[str, list[tuple[float, float]]]
+    controls: dict[tuple[str, str], tuple[float, float]]
+
+
+def temperatures(rows: list[dict] | None = None) -> list[Temperatures]:
+    """The study of tau (default: the committed rows), one for each world."""
+    rows, found = load("tau") if rows is None else rows, []
+    for name in dict.fromkeys(row["world"] for row in rows):
+        mine = [row for row in rows if row["world"] == name]
+        lists = {
+            kind: {m: [_pair([row[kind][i][k] for row in mine]) for i in range(len(tau.TAUS))] for k, m in enumerate(tau.MEASURES)}
+            for kind in ("kept", "solved")
+        }
+        controls = {(c, m): _pair([row[c][k] for row in mine]) for c in tau.CONTROLS for k, m in enumerate(tau.MEASURES)}
+        found.append(Temperatures(name, tau.TAUS, lists["kept"], lists["solved"], controls))
+    return found
+
+
+def rulers(rows: list[dict] | None = None) -> list[prior_error.Row]:
+    """Prior error of every start, by both rulers; see `prior_error.table`."""
+    return prior_error.table(rows)
+
+
+def difference(a: str, b: str, t: float, place: str = "ring", ruler: str = "fresh", rows: list[dict] | None = None) -> Estimate:
+    """Mean over seeds of (error of start a) - (error of start b), paired by seed; error: its standard error."""
+    rows = load("prior_error") if rows is None else rows
+    by_seed: dict[int, dict] = {}
+    for row in rows:
+        if row["world"] == place and row["t"] == t:
+            by_seed.setdefault(row["seed"], {}).update({name: row[name][ruler] for name in (a, b) if name in row})
+    gaps = [found[a] - found[b] for found in by_seed.values() if a in found and b in found]
+    value, error = _pair(gaps)
+    return Estimate(value, 0.0, len(gaps), error)
+
+
+# ---- the law, and what the pairing is worth
+
+
+def resampled(n: int = 600, t: float = 1.0, seed: int = 0) -> metrics.TwoSampleTest:
+    """MMD between n draws of the semi-discrete start of the ring and n uniform draws from its atoms."""
+    prior, generator = late_start.start("semi-discrete", "ring", seed, t), seeded(seed)
+    atoms = prior.map.points
+    index = categorical(torch.ones(len(atoms)), n, generator)
+    return metrics.mmd(prior.sample(n, generator), atoms[index], generator=generator)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How a start uses its code z, in the ring.
+
+    cost: E|z - x|^2. step: median |x - x'| for codes 0.1 apart, in units of the median distance of two draws. jumps: share
+    of such pairs farther apart than half that distance. distinct: share of draws that no other draw repeats.
+    """
+
+    name: str
+    cost: float
+    step: float
+    jumps: float
+    distinct: float
+
+
+def pairings(t: float = 0.25, n: int = 2000, seed: int = 0) -> list[Pairing]:
+    """Six starts as functions of z ~ N(0, I): the affine map, the optimal map, the smoothed one, shuffled labels, an index at random, fresh noise."""
+    generator, points = seeded(seed), late_start.place("ring", seed).train
+    hard = late_start.start("semi-discrete", "ring", seed, t).map
+    soft = late_start.start("smoothed", "ring", seed, t).map
+    gauss = late_start.start("moment-matched", "ring", seed, t)
+    shuffle = torch.randperm(len(hard.points), generator=generator)
+    z = normal((n, 2), generator, dtype=points.dtype)
+    turn = normal((n, 2), generator, dtype=points.dtype)
+    near = z + 0.1 * turn / turn.norm(dim=1, keepdim=True)
+    anything = lambda z: hard.points[categorical(torch.ones(len(hard.points)), len(z), generator)]
+    maps = {
+        "moment-matched (affine)": lambda z: gauss.mean + z @ gauss._root,
+        "semi-discrete": hard,
+        "semi-discrete, smoothed": soft,
+        "semi-discrete, labels shuffled": lambda z: hard.points[shuffle][hard.cell(z)],
+        "stored point at random": anything,
+        "training point, fresh noise": lambda z: late_start.start("data-initialised", "ring", seed, t).sample(len(z), generator),
+    }
+    rows = []
+    for name, map in maps.items():
+        x, y = map(z), map(near)
+        usual = float(squared_distances(x[: n // 2], x[n // 2 :]).sqrt().median())
+        moved = (x - y).norm(dim=1) / usual
+        counts = torch.unique((x / 1e-6).round(), dim=0, return_counts=True)[1]
+        alone = int((counts == 1).sum()) / n
+        rows.append(Pairing(name, float((z - x).square().sum(1).mean()), float(moved.median()), float((moved > 0.5).double().mean()), alone))
+    return rows
+
+
+# ---- memory of a start
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Noised training points: the share still nearest to the point they came from, measured, and its lower bound, by time.
+
+    measured: (mean, standard error). floor: 1/N, a guess.
+    """
+
+    world: str
+    times: tuple[float, ...]
+    measured: list[tuple[float, float]]
+    bound: list[float]
+    floor: float
+
+
+@cache
+def traces(times: tuple[float, ...] = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0), n: int = 1000, seed: int = 0) -> list[Traces]:
+    """Measured on n noised training points; the bound is over all of them: see `trace_bound`."""
+    found = []
+    for name in ("ring", "digits"):
+        points, generator = world(name, seed).train.double(), seeded(seed)
+        measured, bound = [], []
+        for t in times:
+            alpha, sigma = float(late_start.SCHEDULE.alpha(t)), float(late_start.SCHEDULE.sigma(t))
+            index = categorical(torch.ones(len(points)), n, generator)
+            x = noise(points[index], late_start.SCHEDULE, t, generator)
+            share = float((squared_distances(x, alpha * points).argmin(1) == index).double().mean())
+            measured.append((share, math.sqrt(max(share * (1 - share), 1 / n) / n)))
+            bound.append(trace_bound(points, alpha, sigma))
+        found.append(Traces(name, times, measured, bound, 1 / len(points)))
+    return found
+
+
+def trace_bound(points: torch.Tensor, alpha: float, sigma: float) -> float:
+    """1 - (1/N) sum_i min(1, sum_{j != i} Phi(-alpha |x_i - x_j| / (2 sigma))): at most the share that is traced back."""
+    pairs = torch.special.ndtr(-alpha * squared_distances(points, points).sqrt() / (2 * sigma))
+    return 1 - float((pairs.sum(1) - pairs.diagonal()).clamp_max(1).mean())
+
+
+# ---- DPM-OT's noise levels
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A published setting of DPM-OT: a geometric ladder of noise levels, and where its atoms and its sampler stand.
+
+    atoms: standard deviation of the noise on the atoms, pixels in [0, 1]; grey: the same in grey levels of 255.
+    sampler: level at which Langevin dynamics begins.
+    """
+
+    data: str
+    levels: int
+    first: float
+    last: float
+    back: int
+    inner: int
+
+    def level(self, index: int) -> float:
+        """sigma_index of the ladder, index 0 .. levels - 1."""
+        return self.first * (self.last / self.first) ** (index / (self.levels - 1))
+
+    @property
+    def atoms(self) -> float:
+        return self.level(self.levels - self.back)
+
+    @property
+    def sampler(self) -> float:
+        return self.level(self.levels - math.ceil(self.back / self.inner))
+
+    @property
+    def grey(self) -> float:
+        return 255 * self.atoms
+
+
+SHIPPED = (
+    Shipped("CIFAR-10", 232, 50.0, 0.01, 10, 5),
+    Shipped("CelebA", 500, 90.0, 0.01, 20, 5),
+    Shipped("FFHQ", 2311, 348.0, 0.01, 20, 3),
+)
+"""The configurations in the public repository of Li et al. 2023."""
+
+
+def copies_at(level: float) -> tuple[float, float]:
+    """Digits noised with standard deviation `level` (pixels in [0, 1]): share traced back, and its lower bound."""
+    points, generator = world("digits", 0).train.double() / 2, seeded(0)  # [-1, 1] has length 2
+    x = points + level * normal(points.shape, generator, dtype=points.dtype)
+    share = float((squared_distances(x, points).argmin(1) == torch.arange(len(points))).double().mean())
+    return share, trace_bound(points, 1.0, level)
+
+
+# ---- the live figure
+
+
+def live(times: tuple[float, ...] = late_start.TIMES, atoms: int = 60, codes: int = 150, tau: float = late_start.TAU) -> dict:
+    """What the live figure starts from: for each T' the noised training points, heights, the absolute temperature, and the
+    moments; a stock of codes z and of fresh noise; the committed errors of 20 DDIM calls with their floors."""
+    points, generator = world("ring", 0).train[:atoms], seeded(1)
+    z, fresh = (normal((codes, 2), generator, dtype=points.dtype) for _ in range(2))
+    index = categorical(torch.ones(atoms), codes, generator)
+    eps, frames = normal(points.shape, generator, dtype=points.dtype), []
+    for t in times:
+        alpha, sigma = float(late_start.SCHEDULE.alpha(t)), float(late_start.SCHEDULE.sigma(t))
+        cloud = alpha * points + sigma * eps
+        map = solve(cloud, tolerance=1e-6, generator=generator).map
+        gauss = priors.MomentMatched.fit(points, late_start.SCHEDULE, t)
+        frames.append({
+            "t": t, "heights": map.heights.tolist(), "tau": map.smooth(tau).tau, "mean": gauss.mean.tolist(),
+            "covariance": [float(gauss.covariance[i, j]) for i, j in ((0, 0), (0, 1), (1, 1))],
+        })  # fmt: skip
+    found, numbers = late(), {}
+    for place, score in (("ring", "exact"), ("digits", "learned")):
+        for start in late_start.STARTS[:-1]:
+            for t in times:
+                pick = lambda measure: found.of(place, score, "ddim", start, t, 20, measure)  # noqa: B023
+                numbers[f"{place} {start} {t:g}"] = [*pick("energy"), *pick("nearer"), *pick("distinct")]
+        for start in late_start.FULL:
+            numbers[f"{place} {start} 4"] = [*found.of(place, score, "ddim", start, 4.0, 20, "energy")]
+        numbers[f"{place} floor"] = [*found.new[place, "energy"]]
+    state = {"points": points, "eps": eps, "z": z, "index": index, "fresh": fresh}
+    return {"frames": frames, "numbers": numbers, **{key: value.tolist() for key, value in state.items()}}
