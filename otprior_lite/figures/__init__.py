@@ -49,6 +49,11 @@ _FIGURES = {
     "digits_gap": ("digits", "gap", "gaps"),
     "digits_sheet": ("digits", "sheet", "runs"),
     "digits_distances": ("digits", "distances", "runs"),
+    "budget_stacks": ("budget", "stacks", "stacks"),
+    "budget_slack": ("budget", "slack", "every_stack"),
+    "budget_ablation": ("budget", "ablation", "ablation"),
+    "budget_trade": ("budget", "trade", "trade"),
+    "budget_gains": ("budget", "gains", "gains"),
 }
 
 
