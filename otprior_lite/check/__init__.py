@@ -13,6 +13,7 @@ from .giraffe import *  # noqa: F403
 from .laguerre import *  # noqa: F403
 from .schedules import *  # noqa: F403
 from .transport import *  # noqa: F403
+from .transported import *  # noqa: F403
 from .verdict import Verdict, compare
 
 __all__ = ["Verdict", "compare"]

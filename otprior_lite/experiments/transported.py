@@ -1,8 +1,8 @@
 """The transported prior: what its studies say, and what can be measured while you wait.
 
 Views arrange the committed rows of three studies: `prior_error` (both rulers), `late_start` (quality and copies against
-start time, score, sampler and calls) and `tau`. The rest is computed here: what the map's pairing is worth, the law of
-its images, how long a start remembers its training point, and the noise in which DPM-OT starts. Chapter 8 shows it all.
+start time, score, sampler and calls) and `tau`. The rest is computed here: the law of the map's images, what its pairing
+is worth, and the state of the live figure. Chapter 8 shows it all, with `tracing`.
 """
 
 import math
@@ -15,13 +15,11 @@ import torch
 from .. import metrics, priors
 from ..errors import expect
 from ..estimate import Estimate
-from ..forward import noise
 from ..linalg import squared_distances
 from ..randomness import categorical, normal, seeded
 from ..semidiscrete import solve
 from . import late_start, prior_error, tau
 from .study import load
-from .worlds import world
 
 
 def _pair(values: list[float]) -> tuple[float, float]:
@@ -163,98 +161,6 @@ def pairings(t: float = 0.25, n: int = 2000, seed: int = 0) -> list[Pairing]:
         alone = int((counts == 1).sum()) / n
         rows.append(Pairing(name, float((z - x).square().sum(1).mean()), float(moved.median()), float((moved > 0.5).double().mean()), alone))
     return rows
-
-
-# ---- memory of a start
-
-
-@dataclass(frozen=True)
-class Traces:
-    """Noised training points: the share still nearest to the point they came from, measured, and its lower bound, by time.
-
-    measured: (mean, standard error). floor: 1/N, a guess.
-    """
-
-    world: str
-    times: tuple[float, ...]
-    measured: list[tuple[float, float]]
-    bound: list[float]
-    floor: float
-
-
-@cache
-def traces(times: tuple[float, ...] = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0), n: int = 1000, seed: int = 0) -> list[Traces]:
-    """Measured on n noised training points; the bound is over all of them: see `trace_bound`."""
-    found = []
-    for name in ("ring", "digits"):
-        points, generator = world(name, seed).train.double(), seeded(seed)
-        measured, bound = [], []
-        for t in times:
-            alpha, sigma = float(late_start.SCHEDULE.alpha(t)), float(late_start.SCHEDULE.sigma(t))
-            index = categorical(torch.ones(len(points)), n, generator)
-            x = noise(points[index], late_start.SCHEDULE, t, generator)
-            share = float((squared_distances(x, alpha * points).argmin(1) == index).double().mean())
-            measured.append((share, math.sqrt(max(share * (1 - share), 1 / n) / n)))
-            bound.append(trace_bound(points, alpha, sigma))
-        found.append(Traces(name, times, measured, bound, 1 / len(points)))
-    return found
-
-
-def trace_bound(points: torch.Tensor, alpha: float, sigma: float) -> float:
-    """1 - (1/N) sum_i min(1, sum_{j != i} Phi(-alpha |x_i - x_j| / (2 sigma))): at most the share that is traced back."""
-    pairs = torch.special.ndtr(-alpha * squared_distances(points, points).sqrt() / (2 * sigma))
-    return 1 - float((pairs.sum(1) - pairs.diagonal()).clamp_max(1).mean())
-
-
-# ---- DPM-OT's noise levels
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """A published setting of DPM-OT: a geometric ladder of noise levels, and where its atoms and its sampler stand.
-
-    atoms: standard deviation of the noise on the atoms, pixels in [0, 1]; grey: the same in grey levels of 255.
-    sampler: level at which Langevin dynamics begins.
-    """
-
-    data: str
-    levels: int
-    first: float
-    last: float
-    back: int
-    inner: int
-
-    def level(self, index: int) -> float:
-        """sigma_index of the ladder, index 0 .. levels - 1."""
-        return self.first * (self.last / self.first) ** (index / (self.levels - 1))
-
-    @property
-    def atoms(self) -> float:
-        return self.level(self.levels - self.back)
-
-    @property
-    def sampler(self) -> float:
-        return self.level(self.levels - math.ceil(self.back / self.inner))
-
-    @property
-    def grey(self) -> float:
-        return 255 * self.atoms
-
-
-SHIPPED = (
-    Shipped("CIFAR-10", 232, 50.0, 0.01, 10, 5),
-    Shipped("CelebA", 500, 90.0, 0.01, 20, 5),
-    Shipped("FFHQ", 2311, 348.0, 0.01, 20, 3),
-)
-"""The configurations in the public repository of Li et al. 2023."""
-
-
-def copies_at(level: float) -> tuple[float, float]:
-    """Digits noised with standard deviation `level` (pixels in [0, 1]): share traced back, and its lower bound."""
-    points, generator = world("digits", 0).train.double() / 2, seeded(0)  # [-1, 1] has length 2
-    x = points + level * normal(points.shape, generator, dtype=points.dtype)
-    share = float((squared_distances(x, points).argmin(1) == torch.arange(len(points))).double().mean())
-    return share, trace_bound(points, 1.0, level)
 
 
 # ---- the live figure
