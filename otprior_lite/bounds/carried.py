@@ -62,17 +62,29 @@ def carried_w2(
     at_T = w2_one_dimensional(p_T, s) if start is None else _w2_line(p_T, start)
     if known(kind, ("ode", "sde"), "kind") == "sde":
         return CarriedError(at_T, _w2_line(p, reverse_sde_law(target, schedule, T, t=t, start=start)))
-    y, mass, z = _fine_nodes(p)
-    begun = s * z if start is None else normal_to(start, torch.from_numpy(z)).cpu().numpy()
-    carried = normal_to(p, torch.from_numpy(standardised(*line_parts(p_T), begun)[0])).cpu().numpy()
+    if start is None:
+        begin, code, moves = lambda z: s * z, lambda x: x / s, s > 0
+    else:
+        begin, code = lambda z: _quantiles(start, z), lambda x: standardised(*line_parts(start), x)[0]
+        moves = bool((line_parts(start)[2] > 0).all())
+    # G = F_0^{-1} o F_T is steep where its image crosses a gap of p: the nodes follow the image back as well.
+    back = lambda y: _quantiles(p, code(_quantiles(p_T, standardised(*line_parts(p), y)[0])))
+    y, mass, z = _fine_nodes(p, back if moves else None)
+    carried = _quantiles(p, standardised(*line_parts(p_T), begin(z))[0])
     return CarriedError(at_T, math.sqrt(float(mass @ (y - carried) ** 2)))
 
 
-def _fine_nodes(p: GaussianMixture):
-    """Points y, their masses under p, and z = Phi^{-1}(F(y)): a rule for maps that may be steep inside a standard deviation."""
+def _quantiles(p: GaussianMixture, z: np.ndarray) -> np.ndarray:
+    return normal_to(p, torch.from_numpy(z)).cpu().numpy()
+
+
+def _fine_nodes(p: GaussianMixture, back=None):
+    """Points y, their masses under p, and z = Phi^{-1}(F(y)): Gauss-Legendre on a fine grid and on what `back` makes of it."""
     parts = line_parts(p)
-    cuts = np.concatenate([parts[1] + k * parts[2] for k in np.linspace(-12, 12, 97)])
-    fine = np.unique(np.concatenate([cuts, nodes(*parts)[0]]))
+    cuts = np.concatenate([parts[1] + k * parts[2] for k in np.linspace(-12, 12, 97)] + [nodes(*parts)[0]])
+    if back is not None:
+        cuts = np.concatenate([cuts, back(cuts[standardised(*parts, cuts)[1] > -75])])
+    fine = np.unique(cuts)
     u, w = np.polynomial.legendre.leggauss(4)
     half, middle = np.diff(fine) / 2, (fine[1:] + fine[:-1]) / 2
     y, weight = (middle[:, None] + half[:, None] * u).ravel(), (half[:, None] * w).ravel()

@@ -23,6 +23,9 @@ def gaussian_w2(m1, S1, m2, S2) -> float:
 
 # ---- how many points
 
+FORMS = ("full", "diagonal", "low-rank")
+"""Of `MomentMatched`, in the order of the fields of `Fitting`."""
+
 
 def expected_error(spectrum: torch.Tensor, alpha: float, sigma: float, n: int) -> tuple[float, float]:
     """E W2^2 between the fitted and the true N(m_T, Sigma_T) for n Gaussian data points: mean part, covariance part.
@@ -62,11 +65,10 @@ def digits_moments() -> tuple[torch.Tensor, torch.Tensor]:
     return x.mean(0), torch.cov(x.T, correction=0)
 
 
-def low_rank_plus_diagonal(covariance: torch.Tensor, rank: int) -> torch.Tensor:
-    """The leading `rank` principal components, and the diagonal of what they leave."""
-    values, axes = torch.linalg.eigh(covariance)
-    leading = (axes[:, -rank:] * values[-rank:]) @ axes[:, -rank:].T
-    return leading + (covariance - leading).diagonal().clamp_min(0).diag()
+def covariance(prior: priors.MomentMatched) -> torch.Tensor:
+    """Its covariance as one (d, d) matrix, whatever its form."""
+    matrix = prior.covariance if prior.covariance.ndim == 2 else prior.covariance.diag()
+    return matrix if prior.factor is None else matrix + prior.factor @ prior.factor.T
 
 
 def fitting(
@@ -75,19 +77,17 @@ def fitting(
     """Fit the prior to n draws of the Gaussian with the digits' moments, under DDPM's linear schedule at t."""
     (m, S), schedule, generator = digits_moments(), schedules.ddpm_linear(1000), seeded(seed)
     alpha, sigma, d = float(schedule.alpha(t)), float(schedule.sigma(t)), len(m)
-    noise = sigma**2 * torch.eye(d, dtype=S.dtype)
-    true_m, true_S = alpha * m, alpha**2 * S + noise
+    true_m, true_S = alpha * m, alpha**2 * S + sigma**2 * torch.eye(d, dtype=S.dtype)
     root, spectrum = power(S, 0.5), torch.linalg.eigvalsh(S).clamp_min(0)
     draw = lambda n: normal((n, d), generator, dtype=S.dtype)
     fresh, rows = true_m + draw(500) @ power(true_S, 0.5), []
     for n in sizes:
         for _ in range(repeats):
             points = m + draw(n) @ root
-            fit = priors.MomentMatched.fit(points, schedule, t)
-            kept = fit.covariance, fit.covariance.diagonal().diag(), low_rank_plus_diagonal(fit.covariance - noise, rank) + noise
+            fits = [priors.MomentMatched.fit(points, schedule, t, form=form, rank=rank) for form in FORMS]
             noised = alpha * points + sigma * draw(n)
             rows.append(
-                [gaussian_w2(true_m, true_S, fit.mean, c) ** 2 for c in kept]
+                [gaussian_w2(true_m, true_S, fit.mean, covariance(fit)) ** 2 for fit in fits]
                 + [float(squared_distances(fresh, noised).amin(1).mean())]
             )
     table = torch.tensor(rows, dtype=torch.float64).reshape(len(sizes), repeats, 4).mean(1).sqrt().T
