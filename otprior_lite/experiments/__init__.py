@@ -14,7 +14,10 @@ _STUDIES: dict[str, str] = {
     "budget": "budget_grid",
     "budget_map": "budget_map",
     "late_start": "late_start",
+    "conditional": "conditional",
     "prior_error": "prior_error",
+    "regimes": "regimes",
+    "shootout": "shootout",
     "tau": "tau",
 }
 
