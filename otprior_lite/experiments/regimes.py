@@ -15,9 +15,9 @@ from ..score import ExactDenoiser
 from ..targets import toy
 from .study import Study
 
-TIMES = (0.1, 0.25, 0.5, 1.0, 2.0)
-POINTS = (50, 100, 200, 500, 1000, 2000)
-SEEDS = 8
+TIMES = (0.25, 0.5, 1.0, 2.0)
+POINTS = (50, 100, 200, 500, 2000)
+SEEDS = 6
 CALLS = 20
 SAMPLES = 1000
 STARTS = ("standard", "moment-matched", "semi-discrete", "data-initialised", "oracle")
