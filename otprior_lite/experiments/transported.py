@@ -118,6 +118,13 @@ def resampled(n: int = 600, t: float = 1.0, seed: int = 0) -> metrics.TwoSampleT
     return metrics.mmd(prior.sample(n, generator), atoms[index], generator=generator)
 
 
+def list_cost(place: str, t: float, seed: int = 0) -> float:
+    """E|x - x'| / N over the stored points X_t: the mean energy distance of a list of N draws to the law it was drawn from."""
+    atoms = late_start.start("semi-discrete", place, seed, t).map.points
+    N = len(atoms)
+    return float(squared_distances(atoms, atoms).sqrt().sum()) / (N * (N - 1)) / N
+
+
 @dataclass(frozen=True)
 class Pairing:
     """How a start uses its code z, in the ring.
@@ -169,7 +176,7 @@ def pairings(t: float = 0.25, n: int = 2000, seed: int = 0) -> list[Pairing]:
 def live(times: tuple[float, ...] = late_start.TIMES, atoms: int = 60, codes: int = 150, tau: float = late_start.TAU) -> dict:
     """What the live figure starts from: for each T' the noised training points, heights, the absolute temperature, and the
     moments; a stock of codes z and of fresh noise; the committed errors of 20 DDIM calls with their floors."""
-    points, generator = world("ring", 0).train[:atoms], seeded(1)
+    points, generator = late_start.place("ring", 0).train[:atoms], seeded(1)
     z, fresh = (normal((codes, 2), generator, dtype=points.dtype) for _ in range(2))
     index = categorical(torch.ones(atoms), codes, generator)
     eps, frames = normal(points.shape, generator, dtype=points.dtype), []

@@ -42,10 +42,11 @@ def rulers(theme: str, results: list[Row], world: str = "ring", times=(0.25, 2.0
                         mfc=tint if fill else "none",
                     )  # fmt: skip
                 axis.plot([], [], "o", ms=5.5, color=colour.muted, mfc=colour.muted if fill else "none", label=f"T = {t:g}")
-            axis.set_yticks(range(len(names)), names, fontsize=9)
+            axis.set_yticks(range(len(names)), [name.replace(", ", ",\n") if narrow else name for name in names], fontsize=8.5)
             for label, name in zip(axis.get_yticklabels(), names):
                 label.set_color(colour.of_prior(name) if name in MARKERS else colour.ink)
-            axis.set(title=title, xlabel="$W_2$", ylim=(len(names) - 0.4, -0.6))
+            axis.set(xlabel="$W_2$", ylim=(len(names) - 0.4, -0.6))
+            axis.set_title(title, fontsize=9 if narrow else 10)
             axis.grid(axis="y", lw=0.4)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=9)
         return figure
@@ -56,7 +57,7 @@ def _energy_axis(axis, floor, colour, top=2.0):
     middle, error = floor
     axis.axhspan(middle - 2 * error, middle + 2 * error, color=colour.grid, alpha=0.9, lw=0, zorder=0)
     axis.set_yscale("symlog", linthresh=0.01, linscale=0.9)
-    axis.set_ylim(-0.012, top)
+    axis.set_ylim(-0.007, top)
     ticks = [t for t in (0, 0.01, 0.1, 1) if t <= top]
     axis.set_yticks(ticks, [f"{t:g}" for t in ticks])
     axis.minorticks_off()
@@ -157,25 +158,23 @@ def tau(theme: str, results: list[Temperatures], narrow: bool = False):
     rows = {"energy": "prior error (energy)", "trace": "share of variance", "to_atoms": "distance to $X_{T'}$"}
     with canvas(theme, *((3.6, 7.6) if narrow else (7.2, 6.0))) as figure:
         axes = figure.subplots(len(rows), len(results), sharex=True)
-        for column, found in zip(axes.T, results):
+        for i, (column, found) in enumerate(zip(axes.T, results)):
             for axis, (measure, label) in zip(column, rows.items()):
                 for values, name, tint, mark in ((found.kept, "heights kept (the paper)", colour.orange, "v"), (found.solved, "heights solved again", colour.green, "D")):
                     axis.errorbar(found.taus, *zip(*values[measure]), color=tint, marker=mark, ms=4.5, lw=1.3, capsize=2, label=name)
                 for control in ("standard", "semi-discrete", "moment-matched", "data-initialised", "oracle"):
                     value = found.controls[control, measure][0]
                     ls = {"standard": ":", "semi-discrete": "-", "moment-matched": "-.", "data-initialised": (0, (4, 2)), "oracle": (0, (1, 1))}[control]
-                    label_ = {"semi-discrete": "no smoothing", "oracle": "new draws of $p_{T'}$: the floor"}.get(control, control)
+                    label_ = {"semi-discrete": "no smoothing", "oracle": "new draws of $p_{T'}$"}.get(control, control)
                     axis.axhline(value, color=colour.of_prior(control), lw=1.2, ls=ls, label=label_, zorder=1)
                 axis.set_xscale("log")
                 axis.set_xticks(found.taus, [f"{t:g}" for t in found.taus], fontsize=8)
                 axis.minorticks_off()
-                if column is axes.T[0]:
+                if i == 0:
                     axis.set_ylabel(label, fontsize=9)
-                axis.set_ylim(None if measure == "energy" else 0, None)
+                axis.set_ylim(0, None)
                 if measure == "energy":
-                    axis.set_yscale("symlog", linthresh=0.01, linscale=0.7)
-                    axis.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
-                    axis.minorticks_off()
+                    _energy_axis(axis, found.controls["oracle", "energy"], colour, top=3.0)
             column[0].set_title(f"{found.world}, $T'$ = 0.25")
             column[-1].set_xlabel("$\\tau$, in score scales")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 3, fontsize=9)
