@@ -143,10 +143,12 @@ RULERS = ("fresh", "fresh_energy", "stored", "stored_energy")
 
 
 def _distances(x: torch.Tensor, fresh: torch.Tensor, atoms: torch.Tensor) -> dict[str, float]:
+    # X_T is the law here, not a sample of one: its pairs count with repetition, which the unbiased estimator leaves out.
+    repeated = float(torch.pdist(atoms).mean()) / len(atoms)
     found = {}
-    for name, reference in (("fresh", fresh), ("stored", atoms)):
+    for name, reference, correction in (("fresh", fresh, 0.0), ("stored", atoms, repeated)):
         found[name] = math.sqrt(assignment_cost(x, reference))
-        found[f"{name}_energy"] = metrics.energy(x, reference, repeats=2).value
+        found[f"{name}_energy"] = metrics.energy(x, reference, repeats=2).value + correction
     return found
 
 
