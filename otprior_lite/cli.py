@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"otprior {options.command}: {error}", file=sys.stderr)
         return 2
     return 0
@@ -27,12 +27,17 @@ def _parser() -> argparse.ArgumentParser:
     about.set_defaults(run=_about)
 
     gap = commands.add_parser("gap", help="how far p_t of your data is from the prior")
-    gap.add_argument("--data", required=True, help="a dataset name, or an .npz file with x (n, ...)")
+    gap.add_argument("--data", required=True, help="a dataset name, an .npz file with x (n, ...), or a folder of pictures")
     gap.add_argument("--schedule", default="ddpm_linear", help="a schedule of otprior_lite.schedules (default: ddpm_linear)")
     gap.add_argument("--t", type=float, default=None, help="time in (0, T] (default: T)")
     gap.add_argument("--samples", type=int, default=500, help="samples behind the shape part (default: 500)")
     gap.add_argument("--json", action="store_true", help="print JSON")
     gap.set_defaults(run=_gap)
+
+    data = commands.add_parser("data", help="the datasets and where they are; a name downloads what is missing")
+    data.add_argument("names", nargs="*", help="datasets to get, or to check (default: list all)")
+    data.add_argument("--check", action="store_true", help="compare every file with its hash, download nothing")
+    data.set_defaults(run=_data)
 
     figures = commands.add_parser("figures", help="write the book's figures, camera-ready")
     figures.add_argument("names", nargs="*", help="figures to make (default: all)")
@@ -76,6 +81,27 @@ def _gap(options) -> None:
     print(
         f"  mean        {gap.mean:.4g}\n  covariance  {gap.covariance:.4g}\n  shape       {gap.shape}\n  total       {gap.total}"
     )
+
+
+def _data(options) -> None:
+    from . import data
+    from .errors import expect, known
+
+    names = [known(name, data.names(), "names") for name in options.names]
+    refused = []
+    for name in names or data.names():
+        if names and not options.check:
+            data.fetch(name)
+        verdict = data.state(name)
+        if options.check and verdict != "not downloaded":
+            try:
+                data.verify(name)
+                verdict += ", whole"
+            except (ValueError, FileNotFoundError) as error:
+                refused.append(str(error))
+                verdict += ", refused"
+        print(f"{name:26} {verdict}")
+    expect(not refused, "--check", "the hashes of the manifest", "; ".join(refused))
 
 
 def _plain(numbers: dict) -> dict:

@@ -55,7 +55,8 @@ def test_every_shipped_file_has_an_entry_and_its_hash():
             assert data.path(name).read_bytes() == content
     listed = {entry["file"] for entry in manifest.values()} | {"MANIFEST.json"}
     present = {str(f.relative_to(data.root())) for f in data.root().rglob("*") if f.is_file()}
-    loose = {f for f in present - listed if not f.endswith((".py", ".md", ".pyc"))}
+    loose = {f for f in present - listed if not f.startswith(("build/", "licences/"))}
+    loose = {f for f in loose if not f.endswith((".md", ".partial.jsonl"))}  # what a study under way has found
     assert loose == set()
 
 
