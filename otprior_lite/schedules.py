@@ -10,7 +10,14 @@ import math
 import torch
 
 from .channel import Schedule
-from .errors import count, expect
+from .errors import count, expect, known
+
+NAMES = ("ou", "vp", "sub_vp", "ve", "edm", "flow_matching", "trigonometric", "ddpm_linear", "scaled_linear", "cosine")
+
+
+def named(name: str, argument: str = "name") -> Schedule:
+    """The schedule of a maker in `NAMES`, with its default numbers; `argument` names it in the error."""
+    return globals()[known(name, NAMES, argument)]()
 
 
 def _positive(**values) -> None:
@@ -155,10 +162,12 @@ def _discrete(name: str, alphas_bar: torch.Tensor) -> Schedule:
     return Schedule(name, float(n), 1.0, alpha, sigma, alpha_dot, variance_dot, 1 - alphas_bar / previous)
 
 
-def _from_betas(name: str, betas: torch.Tensor) -> Schedule:
+def from_betas(name: str, betas: torch.Tensor) -> Schedule:
+    """The discrete schedule with these per-step variances (n,), each in (0, 1]: alpha_k^2 = prod_{j <= k} (1 - beta_j)."""
+    expect(len(betas) >= 2 and float(betas.min()) > 0, "betas", "at least 2 positive numbers", f"{len(betas)} numbers")
     largest = float(betas.max())
     expect(largest <= 1, "beta_max", "betas of at most 1", largest)
-    return _discrete(name, torch.cumprod(1 - betas, 0))
+    return _discrete(name, torch.cumprod(1 - betas.double(), 0))
 
 
 def ddpm_linear(n: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
@@ -166,7 +175,7 @@ def ddpm_linear(n: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -
     count(n, "n", at_least=2)
     _check_betas(beta_min, beta_max)
     name = f"ddpm_linear({n})" if (beta_min, beta_max) == (1e-4, 0.02) else f"ddpm_linear({n}, {beta_min:g}, {beta_max:g})"
-    return _from_betas(name, torch.linspace(beta_min, beta_max, n, dtype=torch.float64))
+    return from_betas(name, torch.linspace(beta_min, beta_max, n, dtype=torch.float64))
 
 
 def scaled_linear(n: int = 1000, beta_min: float = 0.00085, beta_max: float = 0.012) -> Schedule:
@@ -174,7 +183,7 @@ def scaled_linear(n: int = 1000, beta_min: float = 0.00085, beta_max: float = 0.
     count(n, "n", at_least=2)
     _check_betas(beta_min, beta_max)
     roots = torch.linspace(beta_min**0.5, beta_max**0.5, n, dtype=torch.float64)
-    return _from_betas(f"scaled_linear({n})", roots.square())
+    return from_betas(f"scaled_linear({n})", roots.square())
 
 
 def cosine(n: int = 1000, s: float = 0.008, beta_clip: float = 0.999) -> Schedule:
@@ -184,7 +193,7 @@ def cosine(n: int = 1000, s: float = 0.008, beta_clip: float = 0.999) -> Schedul
     expect(0 < beta_clip <= 1, "beta_clip", "a number in (0, 1]", beta_clip)
     k = torch.arange(n + 1, dtype=torch.float64)
     alphas_bar = ((k / n + s) / (1 + s) * math.pi / 2).cos().square()
-    return _from_betas(f"cosine({n})", (1 - alphas_bar[1:] / alphas_bar[:-1]).clamp_max(beta_clip))
+    return from_betas(f"cosine({n})", (1 - alphas_bar[1:] / alphas_bar[:-1]).clamp_max(beta_clip))
 
 
 def zero_terminal_snr(schedule: Schedule) -> Schedule:

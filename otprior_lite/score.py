@@ -8,11 +8,12 @@ Score, noise prediction and probability-flow velocity all follow from it:
 network of unlimited capacity would learn; `LearnedDenoiser` is what a network did learn. Chapters 4, 10 and 11 teach this module.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 
-from .errors import expect, real_tensor
+from .errors import expect, real_tensor, within
 from .forward import denoiser_score
 from .schedules import Schedule
 from .targets import Empirical
@@ -57,20 +58,36 @@ class EmpiricalDenoiser:
 class LearnedDenoiser:
     """E[x_0 | x_t = x] as a network tells it: network(x, alpha, sigma) -> shape of x, as `train` makes them.
 
+    With a label, a whole number or one per sample, the network is called with it, and classifier-free guidance moves
+    away from the answer D without a label,
+
+        D + guidance (D(label) - D),    1 = no guidance: E[x_0 | x_t = x, label].
+
     x goes in with the network's dtype and device and comes back with its own. No gradients: differentiate the network itself.
+    Source: Ho and Salimans 2022.
     """
 
     network: torch.nn.Module
     schedule: Schedule
+    label: object = None
+    guidance: float = 1.0
 
     def __post_init__(self):
         expect(isinstance(self.network, torch.nn.Module), "network", "a torch.nn.Module", type(self.network).__name__)
+        within(self.guidance, 0.0, math.inf, "guidance")
+        expect(self.label is not None or self.guidance == 1, "guidance", "1 without a label", self.guidance)
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, t) -> torch.Tensor:
         x, alpha, sigma = real_tensor(x, "x"), float(self.schedule.alpha(t)), float(self.schedule.sigma(t))
-        like = next(self.network.parameters())
-        return self.network(x.to(like), alpha, sigma).to(x)
+        y = x.to(next(self.network.parameters()))
+        if self.label is None:
+            return self.network(y, alpha, sigma).to(x)
+        told = self.network(y, alpha, sigma, self.label)
+        if self.guidance != 1:
+            plain = self.network(y, alpha, sigma)
+            told = plain + self.guidance * (told - plain)
+        return told.to(x)
 
 
 def score(denoiser, schedule: Schedule, x: torch.Tensor, t) -> torch.Tensor:

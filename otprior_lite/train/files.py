@@ -4,6 +4,7 @@ A run that dies while writing leaves the last complete file. A checkpoint is exa
 the next step depends on. Chapter 10 ships the weights that its page reads.
 """
 
+import glob
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ..errors import expect
 
 
 def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
-    """Tensors to a safetensors file, atomically."""
+    """Tensors to a safetensors file, atomically; OSError (a full disk, no rights) leaves the old file as it was."""
     from safetensors.torch import save
 
     file = Path(file)
@@ -21,10 +22,22 @@ def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | Non
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
     try:
-        new.write_bytes(data)
+        with new.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())  # the bytes are on the disk before they take the name
         os.replace(new, file)
+    except OSError as error:
+        kept = "; the file that was there is unchanged" if file.exists() else ""
+        raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def clean(file: Path) -> None:
+    """Remove what writers of `file` left behind when they were killed."""
+    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
+        left.unlink(missing_ok=True)
 
 
 def read(file) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -40,9 +53,11 @@ def read(file) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise ValueError(f"{file}: expected a safetensors file, got {error}") from error
 
 
-def save_weights(network: torch.nn.Module, file, dtype: torch.dtype = torch.float32) -> None:
-    """The network's weights and buffers, rounded to `dtype` (torch.float16 halves the file)."""
-    write({name: tensor.to(dtype) for name, tensor in network.state_dict().items()}, file)
+def save_weights(
+    network: torch.nn.Module, file, dtype: torch.dtype = torch.float32, metadata: dict[str, str] | None = None
+) -> None:
+    """The network's weights and buffers, rounded to `dtype` (torch.float16 halves the file), and words about them."""
+    write({name: tensor.to(dtype) for name, tensor in network.state_dict().items()}, file, metadata)
 
 
 def load_weights(network: torch.nn.Module, file) -> torch.nn.Module:
