@@ -72,10 +72,11 @@ def confusion(answer, alpha: float = 0.8, sigma: float = 0.6, distance: float = 
 def choose_start(start, t, budget: int = 10, most: float = 0.6) -> Verdict:
     """A start and a T' for digits with `budget` calls of DDIM, the learned score, and a memorisation share of at most `most`.
 
-    Accepted when no admissible choice of the committed study is better by more than two standard errors.
+    Accepted when the best admissible choice of the committed study is not better by two standard errors (paired by seed).
     """
     found = transported.late()
-    pick = lambda who, when, measure: found.of("digits", "learned", "ddim", who, when, budget, measure)
+    key = lambda choice, measure: ("digits", "learned", "ddim", *choice, budget, measure)
+    pick = lambda who, when, measure: found.of(*key((who, when), measure))
     choices = [(who, when) for who in late_start.STARTS[:-1] for when in late_start.TIMES]
     choices += [(who, late_start.SCHEDULE.T) for who in late_start.FULL]
     try:
@@ -90,9 +91,9 @@ def choose_start(start, t, budget: int = 10, most: float = 0.6) -> Verdict:
         return Verdict(False, f"{said}: above the limit of {most:g}. Small errors near the data are the errors of copies.")
     allowed = [c for c in choices if pick(*c, "nearer")[0] <= most]
     best = min(allowed, key=lambda c: pick(*c, "energy")[0])
-    least = pick(*best, "energy")
-    if error[0] - least[0] > 2 * math.hypot(error[1], least[1]):
-        return Verdict(False, f"{said}. Allowed, but another allowed choice is clearly better: it has {least[0]:.3f}.")
+    more, spread = found.gap(key(mine, "energy"), key(best, "energy"))
+    if more > 2 * spread:
+        return Verdict(False, f"{said}. Allowed, but another allowed choice is clearly better: it has {error[0] - more:.3f}.")
     return Verdict(True, f"Right: {said}. No allowed choice is clearly better.")
 
 

@@ -83,14 +83,17 @@ class Shipped:
 
     @property
     def atoms(self) -> float:
+        """sigma of the atoms."""
         return self.level(self.levels - self.back)
 
     @property
     def sampler(self) -> float:
+        """sigma at which the sampler begins: `back` steps from the end, `inner` of them for each level."""
         return self.level(self.levels - math.ceil(self.back / self.inner))
 
     @property
     def grey(self) -> float:
+        """sigma of the atoms in grey levels of 255."""
         return 255 * self.atoms
 
 

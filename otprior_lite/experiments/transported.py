@@ -32,36 +32,71 @@ def _pair(values: list[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Late:
-    """Rows of `late_start` over seeds: (mean, standard error) by world, score, method, start, t, calls and measure.
+    """Rows of `late_start`: one value per seed, by (world, score, method, start, t, calls, measure).
 
-    new: the same for new data as a sample, the floor. training: for the training points as a sample. Keys: world, measure.
+    new: (mean, standard error) of new data as a sample, the floor. training: of the training points. Keys: world, measure.
     """
 
-    values: dict[tuple, tuple[float, float]]
+    values: dict[tuple, list[float]]
     new: dict[tuple, tuple[float, float]]
     training: dict[tuple, tuple[float, float]]
     seeds: int
 
     def of(self, *key) -> tuple[float, float]:
-        """The pair of (world, score, method, start, t, calls, measure); raises ValueError when it was not measured."""
+        """Mean and standard error over seeds; raises ValueError when the key was not measured."""
+        return _pair(self._at(key))
+
+    def gap(self, a: tuple, b: tuple) -> tuple[float, float]:
+        """Mean of (a - b) and its standard error, paired: the runs of one seed share training set and judge."""
+        return _pair([x - y for x, y in zip(self._at(a), self._at(b), strict=True)])
+
+    def _at(self, key: tuple) -> list[float]:
         expect(key in self.values, "key", "a row of the study", key)
         return self.values[key]
 
 
 def late(rows: list[dict] | None = None) -> Late:
     """The study of late starts (default: the committed rows)."""
-    rows = load("late_start") if rows is None else rows
-    groups, new, training = {}, {}, {}
+    rows = sorted(load("late_start") if rows is None else rows, key=lambda row: row["seed"])
+    values, new, training = {}, {}, {}
     for row in rows:
         place = (row["world"], row["score"], row["method"])
         for who, t, k, *found in row["runs"]:
             for measure, value in zip(late_start.MEASURES, found):
-                groups.setdefault((*place, who, t, k, measure), []).append(value)
+                values.setdefault((*place, who, t, k, measure), []).append(value)
         for kind, table in (("new", new), ("training", training)):
             for measure, value in zip(late_start.MEASURES, row[kind]):
                 table.setdefault((row["world"], measure), {})[row["seed"]] = value
-    over = lambda table: {key: _pair(list(values.values())) for key, values in table.items()}
-    return Late({key: _pair(v) for key, v in groups.items()}, over(new), over(training), len({row["seed"] for row in rows}))
+    over = lambda table: {key: _pair(list(by_seed.values())) for key, by_seed in table.items()}
+    return Late(values, over(new), over(training), len({row["seed"] for row in rows}))
+
+
+@dataclass(frozen=True)
+class Win:
+    """How much the error of another start exceeds that of the semi-discrete one: (mean, standard error), paired by seed.
+
+    Against the moment-matched start and a full run of DPM-Solver++ with 5 and 20 calls, and against data-initialised with 20.
+    """
+
+    world: str
+    t: float
+    gauss_5: tuple[float, float]
+    gauss_20: tuple[float, float]
+    full_5: tuple[float, float]
+    full_20: tuple[float, float]
+    control_20: tuple[float, float]
+
+
+def wins(found: Late | None = None) -> list[Win]:
+    """Where the map wins and where it loses: the ring under the exact score, digits under the learned one, the flow by DDIM."""
+    found, rows = late() if found is None else found, []
+    for place, score in (("ring", "exact"), ("digits", "learned")):
+        for t in late_start.TIMES:
+            mine = lambda name, k: (place, score, "ddim", name, t, k, "energy")  # noqa: B023
+            full = lambda k: (place, score, "dpmpp2m", "standard", late_start.SCHEDULE.T, k, "energy")  # noqa: B023
+            rivals = [mine("moment-matched", 5), mine("moment-matched", 20), full(5), full(20), mine("data-initialised", 20)]
+            rows.append(Win(place, t, *(found.gap(rival, mine("semi-discrete", rival[5])) for rival in rivals)))
+    return rows
 
 
 @dataclass(frozen=True)
@@ -197,6 +232,6 @@ def live(times: tuple[float, ...] = late_start.TIMES, atoms: int = 60, codes: in
                 numbers[f"{place} {start} {t:g}"] = [*pick("energy"), *pick("nearer"), *pick("distinct")]
         for start in late_start.FULL:
             numbers[f"{place} {start} 4"] = [*found.of(place, score, "ddim", start, 4.0, 20, "energy")]
-        numbers[f"{place} floor"] = [*found.new[place, "energy"]]
+        numbers[f"{place} floor"] = [0.0, found.new[place, "energy"][1]]  # unbiased: zero, and the spread of new data
     state = {"points": points, "eps": eps, "z": z, "index": index, "fresh": fresh}
     return {"frames": frames, "numbers": numbers, **{key: value.tolist() for key, value in state.items()}}

@@ -52,10 +52,9 @@ def rulers(theme: str, results: list[Row], world: str = "ring", times=(0.25, 2.0
         return figure
 
 
-def _energy_axis(axis, floor, colour, top=2.0):
-    """Linear up to twice the floor's half-width, logarithmic above; the band is two standard errors of new data."""
-    middle, error = floor
-    axis.axhspan(middle - 2 * error, middle + 2 * error, color=colour.grid, alpha=0.9, lw=0, zorder=0)
+def _energy_axis(axis, error: float, colour, top=2.0):
+    """Linear up to 0.01, logarithmic above; the band is zero, the floor, and two standard errors of new data."""
+    axis.axhspan(-2 * error, 2 * error, color=colour.grid, alpha=0.9, lw=0, zorder=0)
     axis.set_yscale("symlog", linthresh=0.01, linscale=0.9)
     axis.set_ylim(-0.007, top)
     ticks = [t for t in (0, 0.01, 0.1, 1) if t <= top]
@@ -79,7 +78,7 @@ def calls(theme: str, results: Late, times=(0.05, 0.25, 1.0, 2.0), narrow: bool 
                     axis.errorbar(x, *zip(*found), ms=4, lw=1.2, capsize=1.5, label=name, **_look(colour, name))
                 full = [results.of(world, score, "dpmpp2m", "standard", 4.0, n, "energy")[0] for n in STEPS]
                 axis.plot(STEPS, full, ls="--", lw=1.6, color=colour.ink, label="full run from $N(0, I)$, DPM-Solver++")
-                _energy_axis(axis, results.new[world, "energy"], colour)
+                _energy_axis(axis, results.new[world, "energy"][1], colour)
                 axis.set_xscale("log")
                 axis.set_xticks(STEPS, [str(n) for n in STEPS], fontsize=8.5)
                 axis.minorticks_off()
@@ -109,7 +108,7 @@ def copies(theme: str, results: Late, world: str = "digits", score: str = "learn
                 axis.axhline(full, color=colour.ink, lw=1.2, ls=(0, (4, 2)), label="full run from $N(0, I)$")
                 _start_axis(axis, colour)
             top.axhline(results.training[world, "energy"][0], color=colour.muted, ls="-.", lw=1.2, label="training images")
-            _energy_axis(top, results.new[world, "energy"], colour)
+            _energy_axis(top, results.new[world, "energy"][1], colour)
             bottom.axhline(0.5, color=colour.muted, lw=1, ls=":")
             bottom.set(ylim=(-0.03, 1.05))
             top.set_title(_NAMES[method])
@@ -168,13 +167,13 @@ def tau(theme: str, results: list[Temperatures], narrow: bool = False):
                     label_ = {"semi-discrete": "no smoothing", "oracle": "new draws of $p_{T'}$"}.get(control, control)
                     axis.axhline(value, color=colour.of_prior(control), lw=1.2, ls=ls, label=label_, zorder=1)
                 axis.set_xscale("log")
-                axis.set_xticks(found.taus, [f"{t:g}" for t in found.taus], fontsize=8)
+                axis.set_xticks(found.taus, [f"{t:g}" if not narrow or t not in (0.1, 0.3) else "" for t in found.taus], fontsize=8)
                 axis.minorticks_off()
                 if i == 0:
                     axis.set_ylabel(label, fontsize=9)
                 axis.set_ylim(0, None)
                 if measure == "energy":
-                    _energy_axis(axis, found.controls["oracle", "energy"], colour, top=3.0)
+                    _energy_axis(axis, found.controls["oracle", "energy"][1], colour, top=3.0)
             column[0].set_title(f"{found.world}, $T'$ = 0.25")
             column[-1].set_xlabel("$\\tau$, in score scales")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 3, fontsize=9)
