@@ -51,11 +51,17 @@ def fetch() -> Path:
     Raises OSError, saying how to do it by hand, if the download fails. A download that is cut short or killed leaves no
     file under its final name.
     """
+    if not _whole():
+        _restore(entry_of("cifar10"))
+    return cache() / _FOLDER
+
+
+def _whole() -> bool:
     try:
         verify()
     except (ValueError, FileNotFoundError):
-        _restore(entry_of("cifar10"))
-    return cache() / _FOLDER
+        return False
+    return True
 
 
 def _restore(entry: dict) -> None:

@@ -1,7 +1,8 @@
 """Pictures as numbers: unsigned bytes to [-1, 1], and any size to a square of one size.
 
 A byte b becomes b / 127.5 - 1, so black is -1 and white is 1. To change the size, the largest centred square is cut
-out and scaled with an antialiased bicubic filter. Pillow scales files, torch scales tensors; they agree up to rounding.
+out and scaled with an antialiased bicubic filter. Pillow scales files, torch scales tensors; they agree up to rounding
+and clipping.
 """
 
 import numpy as np
@@ -32,8 +33,8 @@ def square(image, size: int) -> np.ndarray:
     from PIL import Image
 
     left, top, side = _centre(*image.size)
-    scaled = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    return np.asarray(scaled).transpose(2, 0, 1)
+    cut = image.crop((left, top, left + side, top + side))  # resize(box=...) would let the filter look outside
+    return np.asarray(cut.resize((size, size), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
 
 
 def resize(x: torch.Tensor, size: int) -> torch.Tensor:
