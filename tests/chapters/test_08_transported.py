@@ -139,6 +139,29 @@ def test_few_calls_and_a_short_start_favour_the_map_and_its_control(late):
     assert more > 2 * error
 
 
+def test_ten_calls_of_a_good_solver_are_as_good(late):
+    full, map = (("digits", "learned", *rest, 10, "energy") for rest in (("dpmpp2m", "standard", 4.0), ("ddim", "semi-discrete", 0.05)))
+    more, error = late.gap(full, map)
+    assert abs(more) < 2 * error
+
+
+def test_every_column_but_the_last_likes_copies(late):
+    """Late starts from data are both precise and diverse, as the training digits are; full runs are one or the other."""
+    at = lambda name, t, method, measure: late.of("digits", "learned", method, name, t, 10, measure)[0]
+    for name in ("semi-discrete", "data-initialised"):
+        for method in ("ddim", "ddpm"):
+            assert at(name, 0.05, "ddim", "energy") < at("standard", 4.0, method, "energy")
+            assert at(name, 0.05, "ddim", "recall") > at("standard", 4.0, method, "recall")
+            assert at(name, 0.05, "ddim", "mixture") < at("standard", 4.0, method, "mixture")
+        assert at(name, 0.05, "ddim", "precision") > at("standard", 4.0, "dpmpp2m", "precision") + 0.2
+        assert at(name, 0.05, "ddim", "nearer") > 0.98
+        assert min(at(name, 0.05, "ddim", measure) for measure in ("precision", "recall")) > 0.8
+    for method in late_start.METHODS:
+        assert min(at("standard", 4.0, method, measure) for measure in ("precision", "recall")) < 0.8
+    for measure in ("precision", "recall"):
+        assert abs(late.training["digits", measure][0] - late.new["digits", measure][0]) < 0.06
+
+
 def test_the_table_of_wins(late):
     """The map against the Gaussian: ahead at 0.05, behind on the ring at 1 and 2 with few calls; against the control: never ahead."""
     table = {(row.world, row.t): row for row in transported.wins(late)}
