@@ -9,6 +9,7 @@ The network D(x, alpha, sigma) is fitted by regression; its minimiser is the den
 diffusers checkpoint instead. Chapter 10 teaches this package.
 """
 
+from . import parallel
 from .files import load_weights, save_weights
 from .images import unet
 from .loop import State, train
@@ -18,5 +19,5 @@ from .pretrained import adapted, latents, pretrained
 
 __all__ = [
     "train", "State", "mlp", "unet", "Preconditioned", "save_weights", "load_weights", "Design", "save_model", "load_model",
-    "averaged", "pretrained", "adapted", "latents",
+    "averaged", "pretrained", "adapted", "latents", "parallel",
 ]  # fmt: skip

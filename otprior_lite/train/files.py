@@ -6,6 +6,8 @@ the next step depends on. Chapter 10 ships the weights that its page reads.
 
 import glob
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,18 +15,15 @@ import torch
 from ..errors import expect
 
 
-def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
-    """Tensors to a safetensors file, atomically; OSError (a full disk, no rights) leaves the old file as it was."""
-    from safetensors.torch import save
-
+@contextmanager
+def replacing(file) -> Iterator[Path]:
+    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
-    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
     try:
-        with new.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
+        yield new
+        with new.open("rb+") as stream:
             os.fsync(stream.fileno())  # the bytes are on the disk before they take the name
         os.replace(new, file)
     except OSError as error:
@@ -32,6 +31,15 @@ def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | Non
         raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
+    """Tensors to a safetensors file, atomically."""
+    from safetensors.torch import save
+
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
+    with replacing(file) as new:
+        new.write_bytes(data)
 
 
 def clean(file: Path) -> None:

@@ -1,0 +1,21 @@
+"""The command line: parse, call the library, print. `otprior --help` lists the commands."""
+
+import argparse
+import sys
+
+from . import book, generation, inspection
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `otprior`; returns the exit status. A refused input prints its reason and returns 2."""
+    parser = argparse.ArgumentParser(prog="otprior", description="The prior gap of diffusion models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for group in (inspection, generation, book):
+        group.add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
+        print(f"otprior {options.command}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,169 @@
+"""Runs that are killed, shared or out of disk: the command in processes of its own, which really die.
+
+A fork server loads the library once and each process is a fork of it, so a run starts in a second.
+"""
+
+import errno
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from zoo import rng
+
+from otprior_lite import cli, schedules
+from otprior_lite.train import mlp, parallel, train
+from otprior_lite.train.files import read, replacing
+
+pytest.importorskip("diffusers")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["otprior_lite.cli", "otprior_lite.train", "otprior_lite.data", "diffusers.models.unets.unet_2d"])
+
+
+def command(data, out, steps, every, batch=4):
+    """The arguments of a run."""
+    options = {"data": data, "out": out, "size": "tiny", "steps": steps, "every": every, "batch": batch, "device": "cpu"}
+    return ["train", *(str(word) for key, value in options.items() for word in (f"--{key}", value))]
+
+
+def started(arguments, environment=None):
+    process = FORKS.Process(target=in_environment, args=(arguments, environment or {}))
+    process.start()
+    return process
+
+
+def in_environment(arguments, environment):
+    """What a child does: its exit status is the command's."""
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    raise SystemExit(cli.main(arguments))
+
+
+def finished(process):
+    process.join(120)
+    assert process.exitcode == 0
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    file = tmp_path_factory.mktemp("images") / "noise.npz"
+    np.savez(file, x=np.random.default_rng(0).uniform(-1, 1, (12, 1, 4, 4)).astype("float32"))
+    return file
+
+
+def same(first: Path, second: Path):
+    a, b = load_file(first), load_file(second)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_killed_ten_times_and_resumed_gives_the_same_bits(images, tmp_path):
+    """SIGKILL at random moments, also before the first checkpoint and while one is written: weights, average, Adam's memory and
+    the generator end as those of a run that nobody touched, and nothing else is left in the folder."""
+    steps, moments, kills = 50, random.Random(0), 0
+    whole = started(command(images, tmp_path / "whole", steps, 2, batch=2))
+    file = tmp_path / "killed" / "checkpoint.safetensors"
+    for life in range(10):
+        process = started(command(images, tmp_path / "killed", steps, 2, batch=2))
+        before, patience = stamp(file), time.monotonic() + 60
+        while life > 1 and process.is_alive() and stamp(file) == before and time.monotonic() < patience:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.04 if life > 1 else 0.3))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        assert not file.exists() or int(read(file)[0]["step"]) % 2 == 0  # always a whole file
+    assert kills == 10  # each hit a run that was not done
+    finished(started(command(images, tmp_path / "killed", steps, 2, batch=2)))
+    finished(whole)
+    names = ("checkpoint.safetensors", "model.safetensors")
+    assert all(same(tmp_path / "whole" / name, tmp_path / "killed" / name) for name in names)
+    assert sorted(left.name for left in file.parent.iterdir()) == sorted(names)
+
+
+def stamp(file):
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+def test_two_processes_take_the_gradients_of_one(images, tmp_path):
+    """Adam's running mean of the gradients after two steps on two processes (gloo) is that of one process."""
+    finished(started(command(images, tmp_path / "one", 2, 2)))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [started(command(images, tmp_path / "two", 2, 2), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
+    for process in ranks:
+        finished(process)
+    one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys() and torch.equal(one["generator"], two["generator"])
+    means = [key for key in one if key.endswith("exp_avg")]
+    mean = lambda run: torch.cat([run[key].flatten() for key in means])
+    assert len(means) > 50 and float((mean(one) - mean(two)).norm()) < 1e-4 * float(mean(one).norm())
+    half = parallel.share(4)
+    assert (half.start, half.step) == (0, 1)  # this process is a world of one
+
+
+def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
+    monkeypatch.setattr(parallel, "place", lambda: (1, 3))
+    assert list(range(6))[parallel.share(6)] == [1, 4]
+    with pytest.raises(ValueError, match="batch: expected a multiple of the 3 processes, got 4"):
+        parallel.share(4)
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    """A write that stops in the middle (here at the process's limit on file sizes): a clear error, the last checkpoint whole, and
+    the run goes on from it to the same bits."""
+    file, points = tmp_path / "run", torch.randn(20, 2, generator=rng())
+    run = lambda file: train(
+        mlp(2, 16, 1, generator=rng()), points, schedules.ou(), steps=6, batch=8, checkpoint=file, every=2, generator=rng(1)
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    states = run(file)
+    try:
+        with pytest.raises(OSError, match="could not write .*run: .*unchanged") as caught:
+            for state in states:
+                if state.step == 3:
+                    whole = file.read_bytes()
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    assert file.read_bytes() == whole and [left.name for left in tmp_path.iterdir()] == ["run"]
+    for start in (file, tmp_path / "again"):
+        for state in run(start):
+            pass
+    assert same(file, tmp_path / "again")
+
+
+def test_checkpoints_that_cannot_be_used_are_refused_and_kept(images, tmp_path, capsys):
+    """Cut short, of another network, of other settings, or no checkpoint at all: status 2, the reason, and the same file."""
+    assert cli.main(command(images, tmp_path, 1, 1)) == 0
+    file = tmp_path / "checkpoint.safetensors"
+    good = file.read_bytes()
+    for content, arguments, words in (
+        (good[: len(good) // 2], [], "expected a safetensors file"),
+        (b"", [], "expected a safetensors file"),
+        (good, ["--steps", "2"], "checkpoint: expected a run with"),
+        (good, ["--schedule", "cosine"], "checkpoint: expected a run with"),
+        (good, ["--size", "small"], "expected the tensors of this network"),
+        ((tmp_path / "model.safetensors").read_bytes(), [], "checkpoint: expected a run with"),
+    ):
+        file.write_bytes(content)
+        capsys.readouterr()
+        assert cli.main([*command(images, tmp_path, 1, 1), *arguments]) == 2
+        assert words in capsys.readouterr().err and file.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(OSError, match="could not write .*here"), replacing(tmp_path / "here"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
