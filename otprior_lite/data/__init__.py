@@ -3,11 +3,14 @@
 `MANIFEST.json` lists every file with its SHA-256, source, licence and the script that made it. A file whose hash
 differs is refused before anything is read from it. Images are float32 (n, channels, height, width) in [-1, 1]. What must
 be downloaded, you download: `fetch("cifar10")`, or `otprior data cifar10`. Chapter 11 uses the digits.
+
+Two folders, which two variables move: $OTPRIOR_DATA_DIR is where the shipped files and the manifest are (`root()`),
+$OTPRIOR_CACHE_DIR is where downloads go, and where a copy you have already may lie (`cache()`).
 """
 
 from pathlib import Path
 
-from ..errors import known
+from ..errors import expect, known
 from . import cifar10, own, shipped
 from .cifar10 import cache
 from .dataset import Dataset
@@ -32,6 +35,7 @@ def load(name: str | Path, size: int | None = None) -> Dataset:
 
     Raises ValueError for an unknown name, wrong hashes, arrays or pictures; FileNotFoundError for what is not there.
     """
+    expect(isinstance(name, str | Path), "name", "the name of a dataset, or a path", type(name).__name__)
     if str(name).endswith(".npz"):
         found = own.from_npz(Path(name))
     elif name not in _BY_NAME and Path(name).is_dir():

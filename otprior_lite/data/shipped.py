@@ -26,6 +26,7 @@ def emoji32() -> Dataset:
     """5,664 emoji, 3 x 32 x 32 on white: 1,906 at most from each of 3 vendors (`origin`), in 9 Unicode groups (`y`).
 
     48 of them repeat an earlier one exactly: `.distinct()` leaves 5,616.
+    Most country flags of the first vendor have the shapes of the second's.
     """
     entry = entry_of("emoji32")
     with np.load(path("emoji32"), allow_pickle=False) as archive:

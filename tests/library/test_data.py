@@ -98,6 +98,9 @@ def test_a_missing_file_is_named(copied):
 def test_unknown_names_suggest_the_nearest():
     with pytest.raises(ValueError, match="name: expected .*got 'digit'; did you mean 'digits'"):
         data.load("digit")
+    for nothing in (None, 3, ["digits"]):
+        with pytest.raises(ValueError, match="^name: expected the name of a dataset, or a path, got"):
+            data.load(nothing)
     with pytest.raises(ValueError, match="did you mean 'schedules_in_the_wild'"):
         data.path("schedule_in_the_wild")
     with pytest.raises(ValueError, match="^digits: expected a shipped file, got"):

@@ -372,8 +372,9 @@ def hostile(small) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("how", ["parent", "absolute", "parent inside", "symlink", "hard link", "folder", "device", "other pixels",
-                                 "cut", "text", "empty"])  # fmt: skip
+@pytest.mark.parametrize("how", [
+    "parent", "absolute", "parent inside", "symlink", "hard link", "folder", "device", "other pixels", "cut", "text", "empty",
+])  # fmt: skip
 def test_hostile_and_broken_archives(how, small):
     """Refused with ValueError; nothing is written outside the dataset's folder, and nothing wrong inside it."""
     archive = hostile(small)[how]

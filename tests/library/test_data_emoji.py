@@ -96,7 +96,8 @@ def test_a_damaged_file_is_refused_with_both_hashes(damage, tmp_path, monkeypatc
     content = {"flip": bytes(content), "cut": bytes(content[:1000]), "empty": b"", "text": b"not found"}[damage]
     (tmp_path / "emoji32.npz").write_bytes(content)
     monkeypatch.setenv("OTPRIOR_DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match="^emoji32: expected SHA-256 966f4eea76c230a4.*got " + hashlib.sha256(content).hexdigest()):
+    found = hashlib.sha256(content).hexdigest()
+    with pytest.raises(ValueError, match=f"^emoji32: expected SHA-256 966f4eea76c230a4.*got {found}"):
         data.load("emoji32")
 
 

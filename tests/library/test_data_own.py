@@ -127,7 +127,7 @@ def test_sizes_are_counts(size, tmp_path):
 
 
 def test_files_and_tensors_scale_alike(tmp_path):
-    """Pillow on bytes against torch on floats: equal up to a byte's rounding, which Pillow does twice (no byte is clipped here)."""
+    """Pillow on bytes against torch on floats: equal up to a byte's rounding, done twice by Pillow (no byte is clipped here)."""
     for height, width, size in ((64, 64, 32), (51, 80, 16), (20, 20, 33)):
         picture = noise(height, width).point(lambda byte: 85 + byte // 3)
         picture.save(tmp_path / "a.png")
