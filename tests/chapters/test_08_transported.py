@@ -171,6 +171,7 @@ def test_the_table_of_wins(late):
     for t in (1.0, 2.0):
         assert table["ring", t].gauss_5[0] < -2 * table["ring", t].gauss_5[1]
         assert table["digits", t].full_20[0] < -2 * table["digits", t].full_20[1]
+    assert all(table["ring", t].full_20[0] < -2 * table["ring", t].full_20[1] for t in GIVEN)
     for t in (0.05, 0.25):
         assert table["ring", t].full_5[0] > 2 * table["ring", t].full_5[1]
 
