@@ -10,6 +10,7 @@ loop, on one process or several (`parallel`). Chapter 10 teaches this module.
 """
 
 import copy
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def train(
     t = schedule.t_of_log_snr(torch.linspace(low, high, 4096, dtype=torch.float64))
     settings = {"steps": steps, "batch": batch, "lr": lr, "ema": ema, "clip": clip, "dtype": str(dtype)}
     settings |= {"log_snr": [low, high], "schedule": schedule.name, "predicts": network.predicts}
-    settings |= {"drop": None if labels is None else drop}
+    settings |= {"drop": None if labels is None else drop, "data": _digest(data, labels)}
     file = None if checkpoint is None else Path(checkpoint)
     levels = torch.stack([schedule.alpha(t), schedule.sigma(t)], 1)
     parallel.share(batch)
@@ -147,6 +148,17 @@ def _labels(labels, data, network):
     return labels
 
 
+def _digest(data, labels) -> str | None:
+    """A hash of points and labels, so that a run does not go on with others; None for a law."""
+    if hasattr(data, "sample"):
+        return None
+    columns = [real_tensor(data, "data")] + ([] if labels is None else [torch.as_tensor(labels)])
+    digest = hashlib.sha256(str([tuple(column.shape) for column in columns]).encode())
+    for column in columns:
+        digest.update(column.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
 def _hide(label, drop, generator):
     """Labels with a random share hidden: -1."""
     if label is None:
@@ -198,7 +210,9 @@ def _restore(file, network, average, optimizer, generator, settings) -> int:
     """Put everything back; a checkpoint of other settings is refused."""
     tensors, metadata = read(file)
     began = json.loads(metadata.get("settings", "{}"))
-    expect(began == settings, "checkpoint", f"a run with {settings}", began)
+    differ = sorted(key for key in began.keys() | settings.keys() if began.get(key) != settings.get(key))
+    shown = lambda run: {key: run.get(key) for key in differ}
+    expect(not differ, "checkpoint", f"a run with {shown(settings)}", shown(began))
     part = lambda prefix: {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
     fill(network, part("network."), str(file))
     fill(average, part("average."), str(file))

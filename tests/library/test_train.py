@@ -244,6 +244,7 @@ def refusals(folder):
     yield str(folder / "wide"), lambda: load_weights(network, folder / "wide")
     last(run(checkpoint=folder / "run"))
     yield "checkpoint", lambda: last(run(checkpoint=folder / "run", lr=0.1))
+    yield "checkpoint", lambda: last(run(checkpoint=folder / "run", data=torch.ones(3, 2)))
 
 
 def test_train_refuses(tmp_path):

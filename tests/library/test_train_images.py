@@ -165,6 +165,28 @@ def test_compile_is_asked_for_and_changes_nothing(monkeypatch):
     assert compiled.network.state_dict().keys() == plain.network.state_dict().keys()
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("options", [{}, {"dtype": torch.bfloat16}, {"dtype": torch.bfloat16, "compile": True}], ids=str)
+def test_a_gpu_trains_what_the_cpu_trains(options, tmp_path):
+    """The same first loss as a CPU in float32; weights of convolutions are channels_last; a stopped run goes on to the end."""
+    points = torch.randn(16, 3, 16, 16, generator=rng())
+    run = lambda device, **options: train.train(
+        unet("tiny", (3, 16, 16), generator=rng(1)).to(device), points, VP, steps=4, batch=16, generator=rng(2), **options
+    )
+    first, file = next(run("cpu")), tmp_path / "run"
+    for state in run("cuda", checkpoint=file, every=2, **options):
+        if state.step == 1:
+            assert state.loss == pytest.approx(first.loss, rel=0.02 if options else 1e-3)
+        if state.step == 3:
+            break
+    end = last(run("cuda", checkpoint=file, every=2, **options))
+    weight = end.network.raw.unet.conv_in.weight
+    assert end.step == 4 and weight.is_cuda and weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(p.dtype == torch.float32 and bool(torch.isfinite(p).all()) for p in end.average.parameters())
+    assert bool(torch.isfinite(LearnedDenoiser(end.average, VP)(points.cuda(), 500.0)).all())
+
+
 # diffusers as the peer
 
 
