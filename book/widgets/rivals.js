@@ -23,14 +23,15 @@ export function significant(a, b, critical) {
 }
 
 // scenario: {rival: [extra calls, stores points, needs training, values]}. The rivals one may have, from the smallest mean up;
-// tied: not significantly worse than the first; floor: not told from the oracle.
+// floor: not told from the oracle; tied: not told from the first, or at the floor with it.
 export function ranking(scenario, critical, calls, storing, training) {
   const truth = scenario.oracle[3];
   const list = Object.entries(scenario)
     .filter(([name, [extra, stores, trains]]) => !name.startsWith("oracle") && extra <= calls && (storing || !stores) && (training || !trains))
     .map(([name, [extra, , , values]]) => ({ name, extra, values, mean: mean(values), error: standardError(values), floor: !significant(values, truth, critical) }));
   list.sort((a, b) => a.mean - b.mean);
-  return list.map((row, k) => ({ ...row, tied: k === 0 || !significant(row.values, list[0].values, critical) }));
+  const tied = (row, first) => row === first || (row.floor && first.floor) || !significant(row.values, first.values, critical);
+  return list.map(row => ({ ...row, tied: tied(row, list[0]) }));
 }
 
 // Place of v on an axis that is linear below `unit` and logarithmic far above it.
@@ -42,7 +43,7 @@ export function sentence(rows) {
   if (!rows.length) return "Nothing is left: allow more.";
   const tied = rows.filter(row => row.tied).length, floor = rows.filter(row => row.floor).length;
   const first = `First: ${rows[0].name}, ${rows[0].mean.toFixed(4)} ± ${rows[0].error.toFixed(4)}.`;
-  const others = tied === 1 ? "Every other one here is significantly worse." : `${tied} of ${rows.length} cannot be told apart from the first.`;
+  const others = tied === 1 ? rows.length === 1 ? "Nothing else is left." : "Every other one here is significantly worse." : `${tied} of ${rows.length} cannot be told apart from the first.`;
   return `${first} ${others} ${floor} of ${rows.length} cannot be told from the oracle.`;
 }
 

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import mean, stdev
 
+from .. import priors
+from ..randomness import seeded
+from ..samplers import sample
+from ..schedules import ou
+from ..score import ExactDenoiser
 from . import conditional as by_class
 from . import regimes as map_study
 from .shootout import SCENES
 from .study import load
+from .worlds import clusters
 
 RIVALS = (
     "standard", "T = 1", "T = 2", "T = 4", "T = 4, no more calls", "zero SNR", "SDE", "SDE, twice the calls",
@@ -87,12 +93,41 @@ def scores(scene: str) -> dict[str, Score]:
     return found
 
 
-def ranking(values: dict[str, tuple[float, ...]]) -> list[tuple[str, bool]]:
-    """Rivals from the smallest mean up, each with: not significantly worse than the first (paired by seed)."""
+def start_excess(scene: str, rival: str) -> tuple[float, float]:
+    """Energy distance of a start to p_T beyond the oracle's, at T, over the seeds."""
+    rows = [row for row in load("shootout") if row["scene"] == scene]
+    return pair(row[rival]["start"][0] - row["oracle"]["start"][0] for row in rows)
+
+
+def told_apart(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """The paired t-test of two rivals, 5 %: are the differences of their seeds away from zero?"""
+    return significant(*pair(x - y for x, y in zip(a, b)), len(a))
+
+
+def ranking(values: dict[str, tuple[float, ...]], truth: tuple[float, ...] | None = None) -> list[tuple[str, bool]]:
+    """Rivals from the smallest mean up, each with: tied with the first, that is not told apart from it.
+
+    truth: the oracle's values. A rival not told from them is at the floor, and all at the floor are tied if the first is
+    there: inside the band there is no order.
+    """
     order = sorted(values, key=lambda name: mean(values[name]))
-    best = values[order[0]]
-    tied = lambda name: not significant(*pair(a - b for a, b in zip(values[name], best)), len(best))
-    return [(name, name == order[0] or tied(name)) for name in order]
+    first = values[order[0]]
+    floor = lambda v: truth is not None and not told_apart(v, truth)
+    tied = lambda v: v == first or not told_apart(v, first) or (floor(v) and floor(first))
+    return [(name, tied(values[name])) for name in order]
+
+
+def long_run_shares(n: int = 20_000, calls: int = 31, seed: int = 0) -> tuple[float, float]:
+    """Total variation between the shares of the six clusters after a run from N(0, I) at T = 4, and the weights; its floor.
+
+    floor: the mean for n draws from the weights themselves.
+    """
+    law, schedule = clusters(), ou(4.0)
+    z = priors.Standard(schedule, 8, law.means.dtype).sample(n, seeded(seed))
+    end = sample(ExactDenoiser(law, schedule), schedule, z, steps=calls, method="dpmpp2m")
+    shares = law.responsibilities(end).argmax(1).bincount(minlength=len(law.weights)) / n
+    floor = (law.weights * (1 - law.weights) * 2 / math.pi / n).sqrt().sum() / 2
+    return float((shares - law.weights).abs().sum()) / 2, float(floor)
 
 
 # ---- the map of regimes

@@ -135,11 +135,12 @@ def regimes(theme: str, cells: list[Difference], stages=("start", "end"), size=(
                 axis.set_yticks(range(len(points)), [str(n) for n in points])
                 axis.tick_params(length=0)
                 axis.spines[:].set_visible(False)
-                axis.set_title(f"against {names[rival]}, {'at T' if stage == 'start' else 'at the end'}", fontsize=9)
+                if i == 0 or not wide:
+                    axis.set_title(f"against {names[rival]}", fontsize=10)
         for axis in axes[-1]:
             axis.set_xlabel("start time T")
-        for axis in axes[:, 0]:
-            axis.set_ylabel("training points")
+        for axis, stage in zip(axes[:, 0], stages if wide else stages * len(rivals)):
+            axis.set_ylabel(f"{'at T' if stage == 'start' else 'at the end'}\ntraining points")
         return figure
 
 
