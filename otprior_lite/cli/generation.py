@@ -73,6 +73,7 @@ def _train(options) -> None:
     from ..randomness import seeded
     from ..schedules import named
     from ..train import Design, averaged, parallel, save_model, train
+    from ..train.files import clean
 
     dataset, generator = data.load(options.data), seeded(options.seed)
     classes = len(dataset.classes) if options.conditional else 0
@@ -93,6 +94,7 @@ def _train(options) -> None:
                 bar.update(state.step - bar.n)
                 before = now
         if first:
+            clean(model)
             save_model(design, averaged(network, checkpoint), model)
             print(model)
 

@@ -24,7 +24,7 @@ def pretrained(name) -> LearnedDenoiser:
     name: of a checkpoint, fetched by diffusers, or a folder written by `save_pretrained`. Needs the extra `images`. The
     pipeline may clip its x_0 to [-1, 1]; this denoiser does not.
     """
-    pipeline = optional("diffusers", "images").DiffusionPipeline.from_pretrained(str(name))
+    pipeline = optional("diffusers", "images").DiffusionPipeline.from_pretrained(str(name), low_cpu_mem_usage=False)
     return adapted(pipeline.unet, pipeline.scheduler)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from otprior_lite import cli, data, metrics, priors, samplers, schedules
+from otprior_lite.figures.sheet import sheet
 from otprior_lite.randomness import permutation, seeded
 from otprior_lite.train import load_model
 
@@ -74,6 +75,11 @@ def test_sample_writes_what_the_library_draws(folder, capsys):
     first = pixels[6:18:3, 6:18:3, 0] / 127.5 - 1
     np.testing.assert_allclose(first, found["x"][0, 0].clip(-1, 1), atol=0.01)
     assert "samples.npz" in capsys.readouterr().out
+
+
+def test_a_sheet_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="images: expected shape .* got shape"):
+        sheet(np.zeros((4, 2, 8, 8)))
 
 
 @pytest.mark.parametrize("prior", ["standard", "moment-matched", "data-initialised"])
