@@ -138,6 +138,15 @@ def test_files_and_tensors_scale_alike(tmp_path):
         assert -1 <= float(found.min()) and float(found.max()) <= 1
 
 
+def test_the_filter_overshoots_and_is_cut_back():
+    """A black and white edge, enlarged: bicubic weights are negative in places, the values stay in [-1, 1]."""
+    edge = torch.cat([-torch.ones(1, 1, 8, 4), torch.ones(1, 1, 8, 4)], 3)
+    free = torch.nn.functional.interpolate(edge, (20, 20), mode="bicubic", antialias=True)
+    found = resize(edge, 20)
+    assert float(free.max()) > 1.01 and float(found.max()) == 1 and float(found.min()) == -1
+    assert torch.equal(found, free.clamp(-1, 1))
+
+
 def test_named_data_of_another_size():
     """A mean over 2 x 2 digits stays the mean: 8 x 8 to 4 x 4 keeps the grey level of each picture, up to the border."""
     digits, small = data.load("digits"), data.load("digits", size=4)
