@@ -25,7 +25,8 @@ from otprior_lite.train.files import read, replacing
 
 pytest.importorskip("diffusers")
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["otprior_lite.cli", "otprior_lite.train", "otprior_lite.data", "diffusers.models.unets.unet_2d"])
+OURS = ["otprior_lite.cli", "otprior_lite.train", "otprior_lite.data"]
+FORKS.set_forkserver_preload([*OURS, "diffusers.models.unets.unet_2d", "tqdm", "pytest", "hypothesis.strategies", "scipy.stats"])
 
 
 def command(data, out, steps, every, batch=4):
