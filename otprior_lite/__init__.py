@@ -5,7 +5,7 @@ This package computes what that mismatch is (`gap`), what it becomes at time 0 (
 way to start elsewhere (`priors`). Modules form a line, and data flows one way along it:
 
     targets -> schedules -> forward -> gap -> flow -> bounds -> transport -> semidiscrete
-            -> priors -> score -> train -> samplers -> theorems -> metrics -> experiments -> figures
+            -> priors -> score -> train -> samplers -> theorems -> metrics -> features -> experiments -> figures
 
 Importing the package is fast: torch loads when the first module is used. The book teaches each module.
 """
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "targets", "schedules", "forward", "gap", "flow", "bounds", "transport", "semidiscrete", "priors", "score", "train",
-    "samplers", "theorems", "metrics", "data", "experiments", "figures", "check", "cli",
+    "samplers", "theorems", "metrics", "features", "data", "experiments", "figures", "check", "cli",
 )  # fmt: skip
 
 __all__ = ["about", "__version__", *_MODULES]

@@ -51,11 +51,16 @@ def path(name: str) -> Path:
     return file
 
 
-def register(name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0") -> None:
-    """Enter a file of the data folder into the manifest, or its new hash; `script` is what makes it."""
+def register(
+    name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0", **facts: int | float | str
+) -> None:
+    """Enter a file of the data folder into the manifest, or its new hash.
+
+    script: what makes it. facts: what else is measured of it, such as the seed and the accuracy of trained weights.
+    """
     manifest = json.loads((root() / "MANIFEST.json").read_text(encoding="utf-8"))
     entry = {"file": file.relative_to(root()).as_posix(), "sha256": digest(file.read_bytes())}
-    manifest[name] = {**entry, "source": source, "licence": licence, "script": script}
+    manifest[name] = {**entry, "source": source, "licence": licence, "script": script, **facts}
     replace(root() / "MANIFEST.json", (json.dumps(manifest, indent=2) + "\n").encode())
     _manifest.cache_clear()
 

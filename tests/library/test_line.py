@@ -34,13 +34,14 @@ STAGES = (
     ("samplers",),
     ("theorems",),
     ("metrics",),
+    ("features",),
     ("experiments",),
     ("figures",),
     ("check",),
     ("cli",),
 )
 RANK = {module: rank for rank, stage in enumerate(STAGES) for module in stage}
-DATA_READERS = {"provenance", "experiments", "figures", "check", "cli"}
+DATA_READERS = {"provenance", "features", "experiments", "figures", "check", "cli"}
 
 
 def module_of(file: Path) -> str:
