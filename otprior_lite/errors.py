@@ -75,6 +75,19 @@ def within(value, low: float, high: float, argument: str, open_low: bool = False
     expect(bool(inside.all()), argument, f"values in {bracket}{low:g}, {high:g}]", received)
 
 
+def torch_device(name, argument: str = "device") -> torch.device:
+    """The torch device called `name`; "auto" is the GPU when there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{argument}: expected a device of torch or 'auto', got {name!r}") from error
+    here = chosen.type != "cuda" or torch.cuda.is_available()
+    expect(here, argument, "a device of this machine", name)
+    return chosen
+
+
 def known(name: str, names, argument: str) -> str:
     """`name` if it is one of `names`; otherwise an error that suggests the nearest."""
     if name in names:

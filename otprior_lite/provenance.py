@@ -13,13 +13,6 @@ def device_name() -> str:
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU ({platform.machine()})"
 
 
-def pick_device(device: str = "auto") -> torch.device:
-    """`"auto"` is the GPU when there is one, else the CPU; anything else is taken as it is."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
-
-
 def about() -> dict:
     """Versions of what computed, the device, and the hashes of the shipped data."""
     from . import data

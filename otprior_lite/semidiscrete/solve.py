@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..errors import count, expect, known, real_tensor
+from ..errors import count, expect, known, real_tensor, torch_device
 from ..randomness import check_generator
 from .ancestors import PRESETS, adam_steps, asgd_steps, entropic_steps
 from .brenier import BrenierMap
@@ -100,9 +100,7 @@ def solve_steps(
 
 
 def _task(problem, tolerance, generator, device, dtype, max_samples, recycle: bool) -> Task:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = problem.points.device if device is None else torch.device(device)
+    device = problem.points.device if device is None else torch_device(device)
     N = len(problem.weights)
     budget = math.ceil(20 * iid_floor(N, tolerance)) + 100 * N if max_samples is None else max_samples
     sampler = Sampler(problem.centred(dtype, device), None if recycle else 0)

@@ -15,7 +15,7 @@ from zoo import f64, few, random_spd, rng, seeds
 
 from otprior_lite import errors, linalg, randomness
 from otprior_lite.estimate import Estimate
-from otprior_lite.provenance import about, pick_device
+from otprior_lite.provenance import about
 
 
 def test_expect_speaks_only_when_broken():
@@ -175,5 +175,14 @@ def test_about_names_versions_device_and_data():
     found = about()
     assert found["versions"]["torch"] == torch.__version__.split("+")[0] or found["versions"]["torch"] == torch.__version__
     assert found["data"] == data.hashes() and found["device"]
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_device_by_name(monkeypatch):
+    """"auto" follows the machine; a GPU that is not there and a word that is no device are refused by argument."""
+    for there, kind in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+        assert errors.torch_device("auto").type == kind and errors.torch_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="^device: expected a device of this machine, got cuda"):
+        errors.torch_device("cuda")
+    with pytest.raises(ValueError, match="^--device: expected a device of torch or 'auto', got 'gpu'"):
+        errors.torch_device("gpu", "--device")
