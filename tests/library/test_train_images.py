@@ -104,6 +104,18 @@ def test_every_kind_learns(predicts):
     assert float((LearnedDenoiser(state.average, VP)(x, t) - exact).square().mean().sqrt()) < 0.15
 
 
+@pytest.mark.parametrize("predicts", PREDICTS)
+@pytest.mark.parametrize("name", schedules.NAMES)
+def test_every_kind_on_every_schedule(predicts, name):
+    """Training and sampling from just below T stay finite, where alpha is small, where sigma is large, and where SNR ends at 0."""
+    schedule, points = schedules.named(name), torch.randn(9, 2, generator=rng())
+    state = last(train.train(mlp(2, 8, 1, predicts=predicts, generator=rng()), points, schedule, steps=3, batch=8, generator=rng()))
+    x = float(schedule.sigma(schedule.T)) * torch.randn(3, 2, generator=rng(1))
+    denoiser = LearnedDenoiser(state.average, schedule)
+    out = samplers.sample(denoiser, schedule, x, steps=4, t_start=0.98 * schedule.T)
+    assert math.isfinite(state.loss) and bool(torch.isfinite(out).all())
+
+
 def test_no_noise_prediction_without_signal():
     network = mlp(2, 4, 1, predicts="eps", generator=rng())
     with pytest.raises(ValueError, match="alpha: expected positive"):
@@ -293,6 +305,10 @@ def refusals(folder):
     yield "labels", lambda: run(three, points, labels=torch.zeros(6))
     yield "drop", lambda: run(three, points, labels=torch.zeros(6, dtype=torch.int64), drop=1.5)
     yield "dtype", lambda: run(plain, flat, dtype=torch.float16)
+    yield "name", lambda: schedules.named("cosin")
+    yield "betas", lambda: schedules.from_betas("one step", torch.tensor([0.5]))
+    yield "betas", lambda: schedules.from_betas("no noise", torch.tensor([0.5, 0.0]))
+    yield "beta_max", lambda: schedules.from_betas("too much", torch.tensor([0.5, 1.5]))
     yield "schedule", lambda: Design("tiny", (2,), schedule="cosin")
     yield "shape", lambda: Design("tiny", (2, 2))
     yield "classes", lambda: Design("tiny", (2,), classes=2)
