@@ -36,7 +36,7 @@ def command(data, out, steps, every, batch=4):
 
 
 def started(arguments, environment=None):
-    process = FORKS.Process(target=in_environment, args=(arguments, environment or {}))
+    process = FORKS.Process(target=in_environment, args=(arguments, environment or {}), daemon=True)
     process.start()
     return process
 
