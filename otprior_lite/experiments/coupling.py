@@ -50,7 +50,7 @@ class Row:
     limit: float
 
 
-def pairs(pairing: str, batch: int, n: int = 2**15, seed: int = 0) -> Pairs:
+def pairs(pairing: str, batch: int, n: int = 2**14, seed: int = 0) -> Pairs:
     """n pairs of noise and data, optimal within each batch, over all its points or class by class."""
     known(pairing, PAIRINGS, "pairing")
     generator = seeded(seed)
@@ -117,7 +117,7 @@ def _linear(u, grid, values):
     return values[i - 1] + share * (values[i] - values[i - 1])
 
 
-def rows(batches: tuple[int, ...] = BATCHES, n: int = 2**15, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Row]:
+def rows(batches: tuple[int, ...] = BATCHES, n: int = 2**14, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Row]:
     """Every pairing and batch size, averaged over seeds."""
     found, far = [], limit()
     for pairing in PAIRINGS:

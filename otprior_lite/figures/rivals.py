@@ -44,9 +44,9 @@ def _energy_axis(axis, scores: dict[str, Score], colour):
     value, error = scores["oracle"].energy
     axis.axhspan(value - 2 * error, value + 2 * error, color=colour.grid, alpha=0.8, lw=0)
     axis.axhline(0, color=colour.muted, lw=0.7, ls=":")
+    top = 1.5 * max(score.energy[0] for score in scores.values())
     axis.set_yscale("symlog", linthresh=LINEAR, linscale=0.6)
-    axis.set_ylim(-LINEAR, None)
-    top = axis.get_ylim()[1]
+    axis.set_ylim(-LINEAR, max(top, axis.get_ylim()[1]))
     ticks = [v for v in (0.0, 0.004, 0.01, 0.03, 0.1, 0.3, 1.0) if v <= 1.2 * top]
     axis.set_yticks(ticks, [f"{v:g}" for v in ticks])
     axis.minorticks_off()

@@ -122,8 +122,8 @@ def test_a_flag_that_is_chance():
     flagged = [EIGHT[name] for name in ("T = 4", "T = 4, no more calls", "zero SNR")]
     assert not any(score.at_floor for score in flagged)
     assert gap.kl(clusters(), ou(4.0), 4.0).value < 5e-4
-    off, floor = rivals.long_run_shares()
-    assert off < 2 * floor < 0.02
+    off, floor, worth = rivals.long_run_shares()
+    assert off < 2 * floor < 0.02 and 0 < worth < 0.1 * EIGHT["T = 4"].excess[0]
 
 
 def test_a_long_step_makes_a_prior_error_that_the_run_forgets():
