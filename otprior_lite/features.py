@@ -10,8 +10,11 @@ with the probabilities of the last layer:
 
 The numbers are no FID. That name belongs to one other network (Inception v3, 2,048 features, learned on ImageNet), to
 50,000 samples and to the square of the distance; values in the features of two networks do not compare. Whoever has
-that network can pass its features in the same way. The classifier also knows the pictures it learned from better than
-new ones, so new pictures are compared with the held-out ones of `split`, not with all of emoji32.
+that network can pass its features in the same way.
+
+Two cautions. The classifier is surer of the pictures it learned from than of new ones, and their features differ by more
+than the floor: compare with the held-out pictures of `split`, or copies of training data look better than fresh data. And
+it is sure of things that are no picture at all: uniform noise mixes fewer modes than emoji do. Precision tells them apart.
 """
 
 import math
@@ -107,8 +110,8 @@ def _start(network: nn.Module, generator) -> None:
 def load(name: str) -> Classifier:
     """The shipped classifier of a dataset's classes: "emoji32", nine Unicode groups. Its weights were rounded to float16.
 
-    The manifest says how often it is right on held-out names, and how often the largest group alone would be. Made by
-    `python data/build/features.py`. Raises ValueError for an unknown name or a wrong hash.
+    The manifest says how often it is right on held-out names, over all and by group (flags are easy, activities and food
+    are hard), and how often a guess of the largest group would be. Made by `python data/build/features.py`. Raises ValueError for an unknown name or a wrong hash.
     """
     entry = WEIGHTS[known(name, tuple(WEIGHTS), "name")]
     classes = len(data.load(name).classes)

@@ -52,7 +52,7 @@ def path(name: str) -> Path:
 
 
 def register(
-    name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0", **facts: int | float | str
+    name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0", **facts
 ) -> None:
     """Enter a file of the data folder into the manifest, or its new hash.
 
