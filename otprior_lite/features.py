@@ -12,8 +12,8 @@ The numbers are no FID. That name belongs to one other network (Inception v3, 2,
 50,000 samples and to the square of the distance; values in the features of two networks do not compare. Whoever has
 that network can pass its features in the same way.
 
-Two cautions. The classifier is surer of the pictures it learned from than of new ones, and their features differ by more
-than the floor: compare with the held-out pictures of `split`, or copies of training data look better than fresh data. And
+Two cautions. The classifier is surer of the pictures it learned from than of new ones, and the features of the two differ
+by more than the floor: compare with the held-out pictures of `split`, or copies of training data look better than fresh data. And
 it is sure of things that are no picture at all: uniform noise mixes fewer modes than emoji do. Precision tells them apart.
 """
 
@@ -111,7 +111,8 @@ def load(name: str) -> Classifier:
     """The shipped classifier of a dataset's classes: "emoji32", nine Unicode groups. Its weights were rounded to float16.
 
     The manifest says how often it is right on held-out names, over all and by group (flags are easy, activities and food
-    are hard), and how often a guess of the largest group would be. Made by `python data/build/features.py`. Raises ValueError for an unknown name or a wrong hash.
+    are hard), and how often a guess of the largest group would be. Made by `python data/build/features.py`. Raises
+    ValueError for an unknown name or a wrong hash.
     """
     entry = WEIGHTS[known(name, tuple(WEIGHTS), "name")]
     classes = len(data.load(name).classes)
@@ -131,8 +132,8 @@ def split(name: str) -> tuple[data.Dataset, data.Dataset]:
         names = [word.decode() for word in archive["name"].tolist()]
     held = torch.tensor([sha256(_kin(word).encode()).digest()[0] < 64 for word in names])
     digests = [sha256(picture).digest() for picture in emoji.flat.numpy()]
-    known_pictures = {digest for digest, out in zip(digests, held.tolist()) if out}
-    repeated = torch.tensor([digest in known_pictures for digest in digests])
+    held_digests = {digest for digest, out in zip(digests, held.tolist()) if out}
+    repeated = torch.tensor([digest in held_digests for digest in digests])
     return emoji.rows(~held & ~repeated), emoji.rows(held)
 
 

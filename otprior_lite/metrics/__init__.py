@@ -5,7 +5,8 @@ fresh splits of the same data. A value near its floor says nothing. In high dime
 everything; sliced W2, the energy distance and MMD still see, and the last two say how sure they are (a p-value).
 
 `distances` compare geometry, `testing` decides whether two laws differ, `quality` counts what is covered, lost or
-mixed, `memory` asks whether samples are copies. Chapters 3 and 11 teach this package.
+mixed, `memory` asks whether samples are copies. For pictures, `features.load` gives the features and
+the classes. Chapters 3 and 11 teach this package.
 """
 
 from .distances import frechet, sliced_w2, w2
