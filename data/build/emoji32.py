@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from otprior_lite import data
-from otprior_lite.data.files import replace
+from otprior_lite.atomic import write_bytes
 from otprior_lite.data.pixels import on_white
 from otprior_lite.errors import expect
 
@@ -131,7 +131,7 @@ def main() -> None:
                 fetch(package, Path(scratch))
         made = archive(arrays(options.packages or Path(scratch)))
     file = options.out or data.root() / "emoji32.npz"
-    replace(file, made)
+    write_bytes(file, made)
     if options.out is None:
         data.register(
             "emoji32",

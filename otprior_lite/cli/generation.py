@@ -70,10 +70,10 @@ def _train(options) -> None:
     from tqdm import tqdm
 
     from .. import data
+    from ..atomic import clean
     from ..randomness import seeded
     from ..schedules import named
     from ..train import Design, averaged, parallel, save_model, train
-    from ..train.files import clean
 
     dataset, generator = data.load(options.data), seeded(options.seed)
     classes = len(dataset.classes) if options.conditional else 0
@@ -101,10 +101,10 @@ def _train(options) -> None:
 
 def _solve(options) -> None:
     from .. import data
+    from ..atomic import replacing
     from ..priors import SemiDiscrete
     from ..randomness import seeded
     from ..schedules import named
-    from ..train.files import replacing
 
     schedule = named(options.schedule, "--schedule")
     t, x = schedule.T if options.t is None else options.t, data.load(options.data).x
@@ -121,10 +121,10 @@ def _sample(options) -> None:
     import torch
     from tqdm import tqdm
 
+    from ..atomic import replacing
     from ..errors import count, expect
     from ..randomness import seeded
     from ..samplers import sample
-    from ..train.files import replacing
 
     (shape, denoiser), here, generator = _model(options.model), device(options.device), seeded(options.seed)
     denoiser.network.to(here).eval()
@@ -182,9 +182,9 @@ def _prior(options, schedule, t, shape, generator):
 
 def _evaluate(options) -> None:
     from .. import data, metrics
+    from ..atomic import write_bytes
     from ..errors import count
     from ..randomness import permutation, seeded
-    from ..train.files import replacing
 
     generator, here, most = seeded(options.seed), device(options.device), count(options.n, "--n", 2)
     rows = lambda x: x[permutation(len(x), generator)[:most]].to(here)
@@ -198,6 +198,5 @@ def _evaluate(options) -> None:
     if options.out is None:
         print(text)
         return
-    with replacing(options.out) as new:
-        new.write_text(text + "\n", encoding="utf-8")
+    write_bytes(options.out, (text + "\n").encode())
     print(options.out)

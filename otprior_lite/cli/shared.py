@@ -10,20 +10,10 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 def device(name: str):
-    """The torch device called `name`, or the best there is for "auto"."""
-    import torch
+    """The torch device of --device."""
+    from ..errors import torch_device
 
-    from ..errors import expect
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"--device: expected a device of torch, got {name!r}") from error
-    here = chosen.type != "cuda" or torch.cuda.is_available()
-    expect(here, "--device", "a device of this machine", name)
-    return chosen
+    return torch_device(name, "--device")
 
 
 def plain(numbers: dict) -> dict:

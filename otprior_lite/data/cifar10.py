@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..atomic import write_bytes
 from ..errors import expect, optional
 from .dataset import Dataset
-from .files import check, digest, replace
+from .files import check, digest
 from .manifest import entry_of
 from .pixels import unit
 
@@ -100,7 +101,7 @@ def extract(archive: Path, entry: dict) -> None:
                 expect(member.isreg(), f"{archive}: {member.name}", "a plain file", "a link, a folder or a device")
                 content = tar.extractfile(member).read()
                 check(f"cifar10: {name}", digest(content), expected)
-                replace(cache() / _FOLDER / name, content)
+                write_bytes(cache() / _FOLDER / name, content)
     except (tarfile.TarError, zlib.error, EOFError, KeyError) as error:
         raise ValueError(f"{archive}: expected the archive of CIFAR-10, got {error}") from error
 

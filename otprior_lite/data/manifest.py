@@ -8,8 +8,9 @@ import os
 from functools import cache
 from pathlib import Path
 
+from ..atomic import write_bytes
 from ..errors import expect, known
-from .files import check, digest, replace
+from .files import check, digest
 
 
 def root() -> Path:
@@ -61,7 +62,7 @@ def register(
     manifest = json.loads((root() / "MANIFEST.json").read_text(encoding="utf-8"))
     entry = {"file": file.relative_to(root()).as_posix(), "sha256": digest(file.read_bytes())}
     manifest[name] = {**entry, "source": source, "licence": licence, "script": script, **facts}
-    replace(root() / "MANIFEST.json", (json.dumps(manifest, indent=2) + "\n").encode())
+    write_bytes(root() / "MANIFEST.json", (json.dumps(manifest, indent=2) + "\n").encode())
     _manifest.cache_clear()
 
 

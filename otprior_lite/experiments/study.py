@@ -8,7 +8,6 @@ at all. Pages and figures read rows with `load`; tests measure a few cells again
 import hashlib
 import inspect
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 
 from .. import data
+from ..atomic import write_bytes
 from ..errors import count, expect
 from ..provenance import about
 
@@ -116,7 +116,7 @@ def _resume(partial: Path, source: str, keys: list[str]) -> dict[str, dict]:
             if key in keys:
                 rows[key] = row
     notes = [source, *(json.dumps([key, row]) for key, row in rows.items())]
-    _replace(partial, "\n".join(notes) + "\n")
+    write_bytes(partial, ("\n".join(notes) + "\n").encode())
     return rows
 
 
@@ -124,13 +124,7 @@ def _write(file: Path, name: str, rows: list[dict], quick: bool) -> None:
     record = {key: value for key, value in about().items() if key != "data"}
     head = {"study": name, "quick": quick, **record, "seconds": round(sum(row["seconds"] for row in rows), 1)}
     lines = ",\n  ".join(json.dumps(row) for row in rows)
-    _replace(file, json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  ' + lines + "\n ]\n}\n")
+    text = json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  ' + lines + "\n ]\n}\n"  # one row a line, for diffs
+    write_bytes(file, text.encode())
     if file.parent == data.root() / "results":
         data.register(f"results/{name}", file, script=f"otprior experiments {name}")
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = file.with_name(file.name + ".new")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, file)

@@ -1,36 +1,15 @@
-"""Weights and checkpoints on disk: safetensors only, written to a new file that then takes the old one's name.
+"""Weights and checkpoints on disk: safetensors only, each written whole or not at all.
 
 A run that dies while writing leaves the last complete file. A checkpoint is exact: reading it back gives every bit that
 the next step depends on. Chapter 10 ships the weights that its page reads.
 """
 
-import glob
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from ..atomic import write_bytes
 from ..errors import expect
-
-
-@contextmanager
-def replacing(file) -> Iterator[Path]:
-    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.{os.getpid()}.new")
-    try:
-        yield new
-        with new.open("rb+") as stream:
-            os.fsync(stream.fileno())  # the bytes are on the disk before they take the name
-        os.replace(new, file)
-    except OSError as error:
-        kept = "; the file that was there is unchanged" if file.exists() else ""
-        raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
@@ -38,14 +17,7 @@ def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | Non
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
-    with replacing(file) as new:
-        new.write_bytes(data)
-
-
-def clean(file: Path) -> None:
-    """Remove what writers of `file` left behind when they were killed."""
-    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
-        left.unlink(missing_ok=True)
+    write_bytes(file, data)
 
 
 def read(file) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import torch
 
+from ..atomic import clean
 from ..errors import count, expect, real_tensor, within
 from ..randomness import check_generator, normal
 from ..schedules import Schedule
 from . import parallel
-from .files import clean, fill, read, write
+from .files import fill, read, write
 from .networks import Preconditioned
 
 CLEAN = 2 * math.log(500)  # levels cleaner than sigma/alpha = 0.002, or noisier than its inverse, are not trained

@@ -16,7 +16,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # A module may import those before it. Each row is one stage; modules of one row do not import each other.
 STAGES = (
-    ("errors", "estimate"),
+    ("errors", "estimate", "atomic"),
     ("randomness", "linalg"),
     ("discrete", "data"),
     ("provenance",),
@@ -92,7 +92,7 @@ def test_the_graph_is_seen():
 
 def test_data_is_a_leaf():
     """Only the rim reads files: no formula depends on shipped data."""
-    assert {name for file in (ROOT / "data").glob("*.py") for name in GRAPH[file]} == {"data", "errors", "randomness"}
+    assert {name for file in (ROOT / "data").glob("*.py") for name in GRAPH[file]} == {"data", "atomic", "errors", "randomness"}
     assert {module_of(file) for file, others in GRAPH.items() if "data" in others} - {"data"} <= DATA_READERS
 
 
@@ -116,7 +116,7 @@ def test_importing_the_package_is_light():
 
 def test_the_line_loads_no_plotting_and_no_pot():
     """POT, scikit-learn and matplotlib load when they are used, not when their module is."""
-    modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, train, samplers, theorems, metrics, data"
+    modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, train, samplers, theorems, metrics, features, data"
     code = (
         f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn','PIL','pooch') if m in sys.modules])"
     )

@@ -147,7 +147,7 @@ def test_a_broken_write_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("no space")
 
-    monkeypatch.setattr("otprior_lite.train.files.os.replace", fail)
+    monkeypatch.setattr("otprior_lite.atomic.os.replace", fail)
     with pytest.raises(OSError, match="no space"):
         save_weights(mlp(2, 4, 1, generator=rng(1)), file)
     assert file.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -21,7 +21,8 @@ from zoo import rng
 
 from otprior_lite import cli, schedules
 from otprior_lite.train import mlp, parallel, train
-from otprior_lite.train.files import read, replacing
+from otprior_lite.atomic import replacing
+from otprior_lite.train.files import read
 
 pytest.importorskip("diffusers")
 FORKS = multiprocessing.get_context("forkserver")

@@ -1,0 +1,40 @@
+"""Files appear whole or not at all: write to a new file in the same folder, which then takes the old one's name.
+
+Renaming is one step for the file system, so a full disk or a killed process leaves the old file, or none.
+"""
+
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(file) -> Iterator[Path]:
+    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        yield new
+        with new.open("rb+") as stream:
+            os.fsync(stream.fileno())  # the bytes are on the disk before they take the name
+        os.replace(new, file)
+    except OSError as error:
+        kept = "; the file that was there is unchanged" if file.exists() else ""
+        raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def write_bytes(file, content: bytes) -> None:
+    """`content` to `file`."""
+    with replacing(file) as new:
+        new.write_bytes(content)
+
+
+def clean(file: Path) -> None:
+    """Remove what writers of `file` left behind when they were killed."""
+    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
+        left.unlink(missing_ok=True)
