@@ -51,7 +51,10 @@ const COLOURS = [
   [/^standard|^T = |zero SNR|^SDE/, "vermillion"], [/^Langevin/, "orange"], [/^moment|^mixture|^learned/, "blue"],
   [/^semi|^smoothed|^fresh/, "green"], [/^data/, "purple"],
 ];
-const LABELS = { standard: "N(0, I)", "SDE, twice the calls": "SDE, twice the calls", "Langevin, 10 short": "Langevin, 10, short steps" };
+const LABELS = {
+  standard: "N(0, I)", "Langevin, 10 short": "Langevin, 10, timid",
+  "moment-matched, all classes": "moments, all classes", "semi-discrete, all classes": "map, all classes",
+};
 const NS = "http://www.w3.org/2000/svg";
 
 function node(tag, attributes = {}, ...children) {
@@ -118,7 +121,8 @@ export default {
       svg.replaceChildren();
       const bottom = top + line * Math.max(1, rows.length);
       mark(svg, "rect", { x: x(low), y: top - 6, width: x(high) - x(low), height: bottom - top + 8, fill: "var(--otp-grid)" });
-      mark(svg, "text", { x: Math.max(left, x(low)), y: 13, style: "fill: var(--otp-muted)" }, "oracle ± 2 s.e.: the floor");
+      const far = x(low) > (left + right) / 2;
+      mark(svg, "text", { x: far ? x(high) : Math.max(left, x(low)), y: 13, "text-anchor": far ? "end" : "start", style: "fill: var(--otp-muted)" }, "oracle ± 2 s.e.: the floor");
       rows.forEach((row, k) => {
         const y = top + line * k, colour = `var(--otp-${COLOURS.find(([pattern]) => pattern.test(row.name))[1]})`;
         const label = LABELS[row.name] ?? row.name;

@@ -48,7 +48,7 @@ class Quantised:
 
 
 def quantised(
-    sizes: tuple[int, ...] = (20, 50, 100, 200, 400), times: tuple[float, ...] = (0.5, 2.0), draws: int = 800, seeds: int = 3
+    sizes: tuple[int, ...] = (20, 50, 100, 200, 400), times: tuple[float, ...] = (0.5, 2.0), draws: int = 600, seeds: int = 3
 ) -> Quantised:
     """Exact transport from N points to `draws` draws of p_t; the standard start by as many draws of N(0, I)."""
     law, schedule, rows, standard, floors = toy("ring"), ou(max(times)), [], [], []

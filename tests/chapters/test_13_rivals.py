@@ -149,7 +149,10 @@ def test_few_points_hurt_the_map_more_than_the_moments():
 def test_digits_lean_to_the_training_half_from_stored_images():
     for name in ("semi-discrete", "data-initialised"):
         assert DIGITS[name].nearer[0] > DIGITS["oracle"].nearer[0] + 0.03
+    for name in ("mixture", "smoothed", "standard"):
+        assert not DIGITS[name].at_floor and DIGITS[name].excess[0] > 0.008
     assert abs(DIGITS["moment-matched"].nearer[0] - DIGITS["oracle"].nearer[0]) < 0.02
+    assert not DIGITS["moment-matched"].at_floor and DIGITS["semi-discrete"].at_floor
     assert DIGITS["smoothed"].energy[0] > 2 * DIGITS["semi-discrete"].energy[0]
 
 
@@ -291,6 +294,13 @@ def test_figures_draw_what_they_are_given(theme):
         draw_shipped.sheet(theme, (shipped.replay(n=20),) * 2),
     )  # fmt: skip
     assert all(isinstance(figure, Figure) for figure in drawn)
+
+
+def test_figures_have_names():
+    from otprior_lite import figures
+
+    parts = ("plane", "price", "regimes", "classes", "coupling", "points", "shipped")
+    assert {f"rivals_{part}" for part in parts} <= set(figures.names())
 
 
 # ---- checks
