@@ -22,7 +22,9 @@ from ..targets import GaussianMixture
 _TAIL = 9.5  # standard deviations of a start that are integrated over
 
 
-def reverse_sde_law(target, schedule: Schedule, T=None, *, t: float = 0.0, start: GaussianMixture | None = None) -> GaussianMixture:
+def reverse_sde_law(
+    target, schedule: Schedule, T=None, *, t: float = 0.0, start: GaussianMixture | None = None
+) -> GaussianMixture:
     """The law at time t of the reverse SDE with the exact score, started at T from `start` (default N(0, s^2)).
 
     target, start: mixtures in one dimension. The result is a mixture with one component per quadrature node and component

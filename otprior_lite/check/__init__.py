@@ -6,8 +6,8 @@ The library is the answer key: right values and the values of common slips are c
 from .back import *  # noqa: F403
 from .budget import *  # noqa: F403
 from .digits import *  # noqa: F403
-from .free_fix import *  # noqa: F403
 from .dynamic import *  # noqa: F403
+from .free_fix import *  # noqa: F403
 from .gaps import *  # noqa: F403
 from .giraffe import *  # noqa: F403
 from .laguerre import *  # noqa: F403

@@ -47,7 +47,9 @@ def carry(answer) -> Verdict:
             "You carried the error of step k from t_k. It exists only at the end of the step: use gamma[k + 1].": float(
                 (g[:-1] * e).sum()
             ),
-            "You used the factor of the whole run for every step. A late error is carried a short way only.": float(g[0] * e.sum()),
+            "You used the factor of the whole run for every step. A late error is carried a short way only.": float(
+                g[0] * e.sum()
+            ),
             "You did not carry the errors: multiply each by the factor of the way that is left.": float(e.sum()),
             "You added squares. The steps' errors may point the same way: lengths add.": float((g[1:] * e).norm()),
             "gamma[k] is the factor of all of the way from t_k to eps. Do not multiply the factors again.": float(

@@ -84,7 +84,10 @@ def choose_start(start, t, budget: int = 10, most: float = 0.6) -> Verdict:
     except (TypeError, ValueError):
         return Verdict(False, "Expected the name of a start and a time.")
     if mine not in choices:
-        return Verdict(False, f"That was not measured. Starts: {', '.join(late_start.STARTS[:-1])}; times: {', '.join(f'{v:g}' for v in late_start.TIMES)}, and 4 for {' and '.join(late_start.FULL)}.")
+        return Verdict(
+            False,
+            f"That was not measured. Starts: {', '.join(late_start.STARTS[:-1])}; times: {', '.join(f'{v:g}' for v in late_start.TIMES)}, and 4 for {' and '.join(late_start.FULL)}.",
+        )
     share, error = pick(*mine, "nearer"), pick(*mine, "energy")
     said = f"energy distance {error[0]:.3f} ± {error[1]:.3f}, memorisation share {share[0]:.2f}"
     if share[0] > most:
@@ -123,7 +126,9 @@ def merge_atoms(answer) -> Verdict:
     if kept.ndim != 2 or kept.shape[1:] != points.shape[1:] or weights.shape != kept.shape[:1]:
         return Verdict(False, f"Expected points (m, 2) and m weights, got shapes {tuple(kept.shape)} and {tuple(weights.shape)}.")
     if len(torch.unique(kept, dim=0)) < len(kept):
-        return Verdict(False, "A point still comes twice: its two planes are the same, and one of its cells is empty at any heights.")
+        return Verdict(
+            False, "A point still comes twice: its two planes are the same, and one of its cells is empty at any heights."
+        )
     if abs(float(weights.sum()) - 1) > 1e-6:
         return Verdict(False, f"The weights sum to {float(weights.sum()):.3g}. They are probabilities.")
     law = lambda x, w: {tuple(row): round(float(v), 9) for row, v in zip(x.tolist(), w)}

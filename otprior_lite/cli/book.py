@@ -12,7 +12,9 @@ def add(commands) -> None:
     figures.add_argument("--theme", default="print", help="light, dark or print (default: print)")
     figures.set_defaults(run=_figures)
 
-    experiments = commands.add_parser("experiments", help="make the results under data/results again; goes on where it was stopped")
+    experiments = commands.add_parser(
+        "experiments", help="make the results under data/results again; goes on where it was stopped"
+    )
     experiments.add_argument("names", nargs="*", help="studies to run (default: all)")
     experiments.add_argument("--quick", action="store_true", help="few, small cells, to try it out")
     experiments.add_argument("--out", type=Path, default=None, help="folder (default: data/results; with --quick: results-quick)")

@@ -41,8 +41,12 @@ def add(commands) -> None:
     solve.set_defaults(run=_solve)
 
     sample = commands.add_parser("sample", help="run the reverse process: an .npz of samples and a contact sheet")
-    sample.add_argument("--model", required=True, help="folder or file of `otprior train`, or a diffusers checkpoint (folder or name)")
-    sample.add_argument("--prior", default="standard", help=f"{', '.join(PRIORS)}, or a file of `otprior solve` (default: standard)")
+    sample.add_argument(
+        "--model", required=True, help="folder or file of `otprior train`, or a diffusers checkpoint (folder or name)"
+    )
+    sample.add_argument(
+        "--prior", default="standard", help=f"{', '.join(PRIORS)}, or a file of `otprior solve` (default: standard)"
+    )
     sample.add_argument("--data", default=None, help="what the prior is fitted to")
     sample.add_argument("--n", type=int, default=64, help="samples (default: 64)")
     sample.add_argument("--batch", type=int, default=64, help="samples at once (default: 64)")
@@ -109,7 +113,12 @@ def _solve(options) -> None:
     schedule = named(options.schedule, "--schedule")
     t, x = schedule.T if options.t is None else options.t, data.load(options.data).x
     prior = SemiDiscrete.fit(
-        x.to(device(options.device)), schedule, t, copies=options.copies, tolerance=options.tolerance, generator=seeded(options.seed)
+        x.to(device(options.device)),
+        schedule,
+        t,
+        copies=options.copies,
+        tolerance=options.tolerance,
+        generator=seeded(options.seed),
     )
     with replacing(options.out) as new:
         prior.to("cpu").save(new)

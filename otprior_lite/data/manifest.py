@@ -52,9 +52,7 @@ def path(name: str) -> Path:
     return file
 
 
-def register(
-    name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0", **facts
-) -> None:
+def register(name: str, file: Path, *, script: str, source: str = "this project", licence: str = "CC BY 4.0", **facts) -> None:
     """Enter a file of the data folder into the manifest, or its new hash.
 
     script: what makes it. facts: what else is measured of it, such as the seed and the accuracy of trained weights.

@@ -155,7 +155,11 @@ def measure(cell: dict) -> dict:
     grid = [(who, t) for t in late for who in STARTS] + [(who, SCHEDULE.T) for who in FULL]
     runs = [[who, t, k, *grade(name, seed, end(cell, who, t, k))] for who, t in grid for k in steps]
     n, found = SAMPLES[name], place(name, seed)
-    return {"runs": runs, "new": grade(name, seed, draws("oracle", name, seed, 0.0, n)), "training": grade(name, seed, found.train[:n])}
+    return {
+        "runs": runs,
+        "new": grade(name, seed, draws("oracle", name, seed, 0.0, n)),
+        "training": grade(name, seed, found.train[:n]),
+    }
 
 
 STUDY = Study("late_start", cells, measure)

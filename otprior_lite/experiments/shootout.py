@@ -7,14 +7,12 @@ rows; `experiments.rivals` arranges them.
 """
 
 import math
-import time
 from dataclasses import dataclass
 
 import torch
 
 from .. import metrics, priors
 from ..discrete import assignment_cost
-from ..forward import noise
 from ..randomness import seeded
 from ..samplers import sample
 from ..samplers.grid import CLEAN

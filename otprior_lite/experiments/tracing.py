@@ -36,7 +36,9 @@ class Traces:
 
 
 @cache
-def traces(times: tuple[float, ...] = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0), n: int = 1000, seed: int = 0) -> list[Traces]:
+def traces(
+    times: tuple[float, ...] = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0), n: int = 1000, seed: int = 0
+) -> list[Traces]:
     """Measured on n noised training points; the bound is over all of them: see `trace_bound`."""
     found = []
     for name in ("ring", "digits"):

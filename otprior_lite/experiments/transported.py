@@ -7,7 +7,6 @@ is worth, and the state of the live figure. Chapter 8 shows it all, with `tracin
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from statistics import mean, stdev
 
 import torch
@@ -117,7 +116,9 @@ def temperatures(rows: list[dict] | None = None) -> list[Temperatures]:
     for name in dict.fromkeys(row["world"] for row in rows):
         mine = [row for row in rows if row["world"] == name]
         lists = {
-            kind: {m: [_pair([row[kind][i][k] for row in mine]) for i in range(len(tau.TAUS))] for k, m in enumerate(tau.MEASURES)}
+            kind: {
+                m: [_pair([row[kind][i][k] for row in mine]) for i in range(len(tau.TAUS))] for k, m in enumerate(tau.MEASURES)
+            }
             for kind in ("kept", "solved")
         }
         controls = {(c, m): _pair([row[c][k] for row in mine]) for c in tau.CONTROLS for k, m in enumerate(tau.MEASURES)}
@@ -201,7 +202,11 @@ def pairings(t: float = 0.25, n: int = 2000, seed: int = 0) -> list[Pairing]:
         moved = (x - y).norm(dim=1) / usual
         counts = torch.unique((x / 1e-6).round(), dim=0, return_counts=True)[1]
         alone = int((counts == 1).sum()) / n
-        rows.append(Pairing(name, float((z - x).square().sum(1).mean()), float(moved.median()), float((moved > 0.5).double().mean()), alone))
+        rows.append(
+            Pairing(
+                name, float((z - x).square().sum(1).mean()), float(moved.median()), float((moved > 0.5).double().mean()), alone
+            )
+        )
     return rows
 
 

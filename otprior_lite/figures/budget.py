@@ -119,7 +119,9 @@ def trade(theme: str, results, narrow: bool = False):
         below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8.5, ncols=2, columnspacing=1, handlelength=1.8)
         left.legend(**below)
         for start, values in results.measured.items():
-            look = dict(marker=MARKERS[start], ms=5, color=colour.of_prior(start), capsize=2, ls="--" if start == "oracle" else "-")
+            look = dict(
+                marker=MARKERS[start], ms=5, color=colour.of_prior(start), capsize=2, ls="--" if start == "oracle" else "-"
+            )
             right.errorbar(results.T, [m.value for m in values], [m.error for m in values], label=start, **look)
         right.set(yscale="log", xlabel="$T$", ylabel=f"measured $W_2$, {results.steps} steps", ylim=(0.018, 1))
         right.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5, 1.0], ["0.02", "0.05", "0.1", "0.2", "0.5", "1"])

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..experiments import conditional, regimes as map_study
+from ..experiments import conditional
+from ..experiments import regimes as map_study
 from ..experiments.rivals import ClassScore, Difference, Score
 from .style import canvas, palette
 

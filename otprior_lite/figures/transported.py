@@ -29,7 +29,9 @@ def rulers(theme: str, results: list[Row], world: str = "ring", times=(0.25, 2.0
     names = [name for name in PRIORS if name != "oracle"]
     with canvas(theme, *((3.6, 8.4) if narrow else (7, 4.6))) as figure:
         axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharex=True, sharey=not narrow)
-        for axis, key, perfect, title in zip(axes, ("stored", "fresh"), ("X_T", "oracle"), ("against the stored points $X_T$", "against new draws of $p_T$")):
+        for axis, key, perfect, title in zip(
+            axes, ("stored", "fresh"), ("X_T", "oracle"), ("against the stored points $X_T$", "against new draws of $p_T$")
+        ):
             for k, (t, fill) in enumerate(zip(times, (False, True))):
                 floor, error = getattr(rows[t, perfect], key)
                 axis.axvline(floor, color=colour.ink, lw=1.2, ls="-" if fill else ":", label=f"floor, T = {t:g}")
@@ -159,15 +161,28 @@ def tau(theme: str, results: list[Temperatures], narrow: bool = False):
         axes = figure.subplots(len(rows), len(results), sharex=True)
         for i, (column, found) in enumerate(zip(axes.T, results)):
             for axis, (measure, label) in zip(column, rows.items()):
-                for values, name, tint, mark in ((found.kept, "heights kept (the paper)", colour.orange, "v"), (found.solved, "heights solved again", colour.green, "D")):
-                    axis.errorbar(found.taus, *zip(*values[measure]), color=tint, marker=mark, ms=4.5, lw=1.3, capsize=2, label=name)
+                for values, name, tint, mark in (
+                    (found.kept, "heights kept (the paper)", colour.orange, "v"),
+                    (found.solved, "heights solved again", colour.green, "D"),
+                ):
+                    axis.errorbar(
+                        found.taus, *zip(*values[measure]), color=tint, marker=mark, ms=4.5, lw=1.3, capsize=2, label=name
+                    )
                 for control in ("standard", "semi-discrete", "moment-matched", "data-initialised", "oracle"):
                     value = found.controls[control, measure][0]
-                    ls = {"standard": ":", "semi-discrete": "-", "moment-matched": "-.", "data-initialised": (0, (4, 2)), "oracle": (0, (1, 1))}[control]
+                    ls = {
+                        "standard": ":",
+                        "semi-discrete": "-",
+                        "moment-matched": "-.",
+                        "data-initialised": (0, (4, 2)),
+                        "oracle": (0, (1, 1)),
+                    }[control]
                     label_ = {"semi-discrete": "no smoothing", "oracle": "new draws of $p_{T'}$"}.get(control, control)
                     axis.axhline(value, color=colour.of_prior(control), lw=1.2, ls=ls, label=label_, zorder=1)
                 axis.set_xscale("log")
-                axis.set_xticks(found.taus, [f"{t:g}" if not narrow or t not in (0.1, 0.3) else "" for t in found.taus], fontsize=8)
+                axis.set_xticks(
+                    found.taus, [f"{t:g}" if not narrow or t not in (0.1, 0.3) else "" for t in found.taus], fontsize=8
+                )
                 axis.minorticks_off()
                 if i == 0:
                     axis.set_ylabel(label, fontsize=9)

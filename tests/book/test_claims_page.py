@@ -9,7 +9,9 @@ from otprior_book import claims as page
 from otprior_lite.experiments import claims
 
 SOURCE = (ROOT / "book" / "claims.md").read_text(encoding="utf-8")
-SECTION = re.compile(r'^\(claim-(.+)\)=\n### (.+)\n\n```\{code-cell\} python\n:tags: \[remove-input\]\nclaim\("(.+)"\)\n```$', re.MULTILINE)
+SECTION = re.compile(
+    r'^\(claim-(.+)\)=\n### (.+)\n\n```\{code-cell\} python\n:tags: \[remove-input\]\nclaim\("(.+)"\)\n```$', re.MULTILINE
+)
 
 
 @pytest.fixture

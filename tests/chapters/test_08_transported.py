@@ -140,7 +140,9 @@ def test_few_calls_and_a_short_start_favour_the_map_and_its_control(late):
 
 
 def test_ten_calls_of_a_good_solver_are_as_good(late):
-    full, map = (("digits", "learned", *rest, 10, "energy") for rest in (("dpmpp2m", "standard", 4.0), ("ddim", "semi-discrete", 0.05)))
+    full, map = (
+        ("digits", "learned", *rest, 10, "energy") for rest in (("dpmpp2m", "standard", 4.0), ("ddim", "semi-discrete", 0.05))
+    )
     more, error = late.gap(full, map)
     assert abs(more) < 2 * error
 
@@ -260,7 +262,9 @@ def test_the_figure_of_traces_says_what_the_text_says():
 def test_the_ladder_of_dpm_ot():
     """sigma at the index of the atoms and of the sampler, from the logarithms of the ends."""
     for shipped, atoms, sampler in zip(tracing.SHIPPED, (0.0139, 0.0141, 0.0109), (0.0104, 0.0106, 0.0103)):
-        assert shipped.level(0) == pytest.approx(shipped.first) and shipped.level(shipped.levels - 1) == pytest.approx(shipped.last)
+        assert shipped.level(0) == pytest.approx(shipped.first) and shipped.level(shipped.levels - 1) == pytest.approx(
+            shipped.last
+        )
         assert (round(shipped.atoms, 4), round(shipped.sampler, 4)) == (atoms, sampler)
         assert 2 < shipped.grey < 4
         assert tracing.copies_at(shipped.atoms) == pytest.approx((1.0, 1.0))
@@ -348,7 +352,13 @@ def test_transported_start():
 def test_confusion():
     phi = lambda v: 0.5 * (1 + math.erf(v / math.sqrt(2)))
     assert check.confusion(phi(-2.0))
-    for wrong, word in ((phi(-4.0), "half way"), (phi(-1.2), "divide"), (phi(-2.5), "shrinks"), (phi(2.0), "opposite"), (2 * phi(-2.0), "one side")):
+    for wrong, word in (
+        (phi(-4.0), "half way"),
+        (phi(-1.2), "divide"),
+        (phi(-2.5), "shrinks"),
+        (phi(2.0), "opposite"),
+        (2 * phi(-2.0), "one side"),
+    ):
         assert word in check.confusion(wrong).message and not check.confusion(wrong)
 
 
@@ -361,7 +371,9 @@ def test_choose_start(late):
     assert pick(free, "nearer") > 0.9 and free[1] == 0.05  # the page: without the limit, a start that copies
     assert "limit" in check.choose_start("data-initialised", 0.05).message
     assert "better" in check.choose_start("standard", 0.05).message
-    assert "not measured" in check.choose_start("oracle", 0.05).message and "Expected" in check.choose_start("standard", "x").message
+    assert (
+        "not measured" in check.choose_start("oracle", 0.05).message and "Expected" in check.choose_start("standard", "x").message
+    )
 
 
 def test_tau_in_scales():
@@ -369,7 +381,13 @@ def test_tau_in_scales():
     scale = score_scale(atoms)
     assert check.tau_in_scales(0.02 / scale)
     R = scale * math.sqrt(2 * math.log(len(atoms)))
-    slips = {"multiplied": 0.02 * scale, "scale itself": scale, "radius": 0.02 / R, "natural": 0.02 * math.sqrt(2 * math.log10(len(atoms))) / R, "2 log N": 0.02 * math.sqrt(math.log(len(atoms))) / R}
+    slips = {
+        "multiplied": 0.02 * scale,
+        "scale itself": scale,
+        "radius": 0.02 / R,
+        "natural": 0.02 * math.sqrt(2 * math.log10(len(atoms))) / R,
+        "2 log N": 0.02 * math.sqrt(math.log(len(atoms))) / R,
+    }
     for word, wrong in slips.items():
         assert word in check.tau_in_scales(wrong).message and not check.tau_in_scales(wrong)
 
@@ -442,7 +460,9 @@ def test_the_page_maps_codes_as_the_library_does(widget_js, live):
 
 
 def test_the_cells_of_the_page_are_the_library_s(widget_js, live):
-    area = lambda corners: abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]]))) / 2 if corners else 0.0
+    area = lambda corners: (
+        abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]]))) / 2 if corners else 0.0
+    )
     frame = live["frames"][1]
     points, eps = (torch.tensor(live[key], dtype=torch.float64) for key in ("points", "eps"))
     atoms = float(late_start.SCHEDULE.alpha(1.0)) * points + float(late_start.SCHEDULE.sigma(1.0)) * eps

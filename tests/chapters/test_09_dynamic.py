@@ -205,7 +205,9 @@ def test_energy_inequalities_and_both_kinds_of_slack():
         assert bool((found.w2 <= found.length * (1 + 1e-6)).all()) and bool((found.length <= found.bound * (1 + 1e-6)).all())
         assert float(found.bound[0] / found.w2[0]) < 1.1 and float(found.bound[-1] / found.w2[-1]) > 2
     np.testing.assert_allclose(results["one Gaussian"].length, results["one Gaussian"].w2, rtol=1e-6)
-    np.testing.assert_allclose(results["one Gaussian"].w2, (2 - (1 + 3 * np.exp(-2 * np.array([0.02, 0.5, 3.0]))) ** 0.5) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        results["one Gaussian"].w2, (2 - (1 + 3 * np.exp(-2 * np.array([0.02, 0.5, 3.0]))) ** 0.5) ** 2, rtol=1e-6
+    )
     assert 1.01 < float(results["wide × narrow"].length[-1] / results["wide × narrow"].w2[-1]) < 1.05
     assert float(results["two bumps"].length[-1] / results["two bumps"].w2[-1]) > 1.2
 
@@ -247,7 +249,9 @@ def test_three_maps_between_gaussians():
 def test_a_detour_between_long_ellipses_costs_up_to_twice(degrees):
     S1, S2 = long_ellipses(1e5, degrees)
     zero = torch.zeros(2, dtype=f64)
-    ratio = dynamic.affine_cost(dynamic.through_noise(S1, S2), S1) / dynamic.affine_cost(transport.gaussian_map(zero, S1, zero, S2).matrix, S1)
+    ratio = dynamic.affine_cost(dynamic.through_noise(S1, S2), S1) / dynamic.affine_cost(
+        transport.gaussian_map(zero, S1, zero, S2).matrix, S1
+    )
     assert ratio == pytest.approx(1 + math.cos(math.radians(degrees)), rel=2e-3)
 
 
@@ -296,7 +300,11 @@ def test_distance_to_gradients_of_a_known_map():
         jacobian = torch.tensor([[1.0, -b], [b, 1.0]], dtype=f64)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curls, "flow_jacobian", lambda law, clock, x, *a, **k: type("Step", (), {"jacobian": Turned.jacobian.expand(len(x), 2, 2)}))
+        patch.setattr(
+            curls,
+            "flow_jacobian",
+            lambda law, clock, x, *a, **k: type("Step", (), {"jacobian": Turned.jacobian.expand(len(x), 2, 2)}),
+        )
         assert curls.distance_to_gradients(p, 1.0, 2.0, degree=4) == pytest.approx(math.sqrt(2) * b, rel=1e-4)
 
 
@@ -317,5 +325,7 @@ def test_theorem_3_11_with_the_flow_keeps_a_gap():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_figures_are_drawn(theme):
-    assert {"dynamic_paths", "dynamic_basins", "dynamic_energies", "curl_fields", "curl_rates", "curl_limit"} <= set(figures.names())
+    assert {"dynamic_paths", "dynamic_basins", "dynamic_energies", "curl_fields", "curl_rates", "curl_limit"} <= set(
+        figures.names()
+    )
     assert len(figures.make("dynamic_paths", theme).axes) == 2 and len(figures.make("curl_fields", theme).axes) == 4

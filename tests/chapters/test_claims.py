@@ -245,7 +245,9 @@ def test_findings_refuse():
 # ---- the wording
 
 
-TEXTS = [(claim.key, text) for claim in claims.CLAIMS for text in (claim.title, claim.source, claim.statement, claim.shown, claim.open)]
+TEXTS = [
+    (claim.key, text) for claim in claims.CLAIMS for text in (claim.title, claim.source, claim.statement, claim.shown, claim.open)
+]
 
 
 def test_everything_that_the_paper_states_has_a_row():

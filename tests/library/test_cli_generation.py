@@ -59,7 +59,15 @@ def test_solve_keeps_the_potentials(folder):
 def test_sample_writes_what_the_library_draws(folder, capsys):
     """Samples from the solved prior equal the library's; the sheet is a picture of 3 by 3."""
     out = folder / "samples.npz"
-    options = {"model": folder / "model", "prior": folder / "prior.safetensors", "t": 500, "n": 7, "batch": 7, "steps": 5, "seed": 4}
+    options = {
+        "model": folder / "model",
+        "prior": folder / "prior.safetensors",
+        "t": 500,
+        "n": 7,
+        "batch": 7,
+        "steps": 5,
+        "seed": 4,
+    }
     assert run("sample", **options, out=out) == 0
     found = arrays(out)
     assert found.keys() == {"x"} and found["x"].shape == (7, 1, 4, 4)

@@ -178,7 +178,7 @@ def test_about_names_versions_device_and_data():
 
 
 def test_a_device_by_name(monkeypatch):
-    """"auto" follows the machine; a GPU that is not there and a word that is no device are refused by argument."""
+    """ "auto" follows the machine; a GPU that is not there and a word that is no device are refused by argument."""
     for there, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
         assert errors.torch_device("auto").type == kind and errors.torch_device("cpu") == torch.device("cpu")

@@ -71,7 +71,9 @@ def test_simulated_sde_has_this_law():
     """Euler-Maruyama, 400 steps, 40 000 paths: Kolmogorov's statistic within its 1 % value plus the bias of the steps."""
     target, n = bimodal(1.0, 0.25), 40_000
     generator = rng(3)
-    ends = sample(ExactDenoiser(target, OU), OU, START.sample(n, generator), steps=400, t_start=0.7, method="em", generator=generator)
+    ends = sample(
+        ExactDenoiser(target, OU), OU, START.sample(n, generator), steps=400, t_start=0.7, method="em", generator=generator
+    )
     law = bounds.reverse_sde_law(target, OU, 0.7, start=START)
     w, mu, std = law.weights.numpy(), law.means[:, 0].numpy(), law.covariances.sqrt().numpy()
     grid = np.linspace(-2.5, 2.5, 101)

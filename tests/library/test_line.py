@@ -117,9 +117,7 @@ def test_importing_the_package_is_light():
 def test_the_line_loads_no_plotting_and_no_pot():
     """POT, scikit-learn and matplotlib load when they are used, not when their module is."""
     modules = "targets, schedules, forward, gap, flow, bounds, transport, semidiscrete, priors, score, train, samplers, theorems, metrics, features, data"
-    code = (
-        f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn','PIL','pooch') if m in sys.modules])"
-    )
+    code = f"import sys; from otprior_lite import {modules}; print(*[m for m in ('matplotlib','ot','sklearn','PIL','pooch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -217,7 +217,9 @@ def test_a_loss_that_explodes_is_reported():
 
 def refusals(folder):
     network, points = mlp(2, 4, 1, generator=rng()), torch.zeros(3, 2)
-    run = lambda **changes: train(**{"network": network, "data": points, "schedule": OU, "steps": 2, "generator": rng()} | changes)
+    run = lambda **changes: train(
+        **{"network": network, "data": points, "schedule": OU, "steps": 2, "generator": rng()} | changes
+    )
     yield "network", lambda: run(network=torch.nn.Linear(2, 2))
     yield "network", lambda: LearnedDenoiser(lambda x, a, s: x, OU)
     yield "data", lambda: run(data=torch.zeros(3))

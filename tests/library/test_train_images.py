@@ -109,7 +109,9 @@ def test_every_kind_learns(predicts):
 def test_every_kind_on_every_schedule(predicts, name):
     """Training and sampling from just below T stay finite, where alpha is small, where sigma is large, and where SNR ends at 0."""
     schedule, points = schedules.named(name), torch.randn(9, 2, generator=rng())
-    state = last(train.train(mlp(2, 8, 1, predicts=predicts, generator=rng()), points, schedule, steps=3, batch=8, generator=rng()))
+    state = last(
+        train.train(mlp(2, 8, 1, predicts=predicts, generator=rng()), points, schedule, steps=3, batch=8, generator=rng())
+    )
     x = float(schedule.sigma(schedule.T)) * torch.randn(3, 2, generator=rng(1))
     denoiser = LearnedDenoiser(state.average, schedule)
     out = samplers.sample(denoiser, schedule, x, steps=4, t_start=0.98 * schedule.T)

@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from zoo import rng
 
 from otprior_lite import cli, schedules
-from otprior_lite.train import mlp, parallel, train
 from otprior_lite.atomic import replacing
+from otprior_lite.train import mlp, parallel, train
 from otprior_lite.train.files import read
 
 pytest.importorskip("diffusers")

@@ -149,4 +149,12 @@ def _json(value):
     return f'<script type="application/json">{json.dumps(value).replace("<", chr(92) + "u003c")}</script>'
 
 
-_RENDER = {FIGURE: _figure, PLOTLY: _plotly, WIDGET: _widget, TABLE: _table, PROSE: _prose, BARE_PLOTLY: _bare, BARE_WIDGET: _bare}
+_RENDER = {
+    FIGURE: _figure,
+    PLOTLY: _plotly,
+    WIDGET: _widget,
+    TABLE: _table,
+    PROSE: _prose,
+    BARE_PLOTLY: _bare,
+    BARE_WIDGET: _bare,
+}

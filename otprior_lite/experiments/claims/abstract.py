@@ -32,9 +32,7 @@ def deviation():
     for steps, start, relation in ((50, "N(0, I)", "less than"), (50, "p_T", "equal to"), (1000, "N(0, I)", "equal to")):
         channel = schedules.ddpm_linear(steps)
         prior = priors.Oracle(target, channel, channel.T) if start == "p_T" else priors.Standard(channel, (2,), torch.float64)
-        end = samplers.sample(
-            ExactDenoiser(target, channel), channel, prior.sample(n, generator), steps=16, method="dpmpp2m"
-        )
+        end = samplers.sample(ExactDenoiser(target, channel), channel, prior.sample(n, generator), steps=16, method="dpmpp2m")
         tails = metrics.tail_coverage(end, fresh)
         quantity = f"share of samples in the top {100 * tails.q:g} % of the data: start ${start}$, {steps} forward steps"
         found.append(Finding(quantity, tails.upper, relation, tails.q, "the data's share", 1.5 * tails.floor * tails.q))

@@ -71,8 +71,12 @@ def moving_away():
     ratio = lambda t: float(schedule.sigma(t) / schedule.alpha(t))
     return (
         Finding(
-            "distance of images to the nearest point, no smoothing", away(solved(z)),
-            "equal to", 0.0, "a stored point", 1e-9,
+            "distance of images to the nearest point, no smoothing",
+            away(solved(z)),
+            "equal to",
+            0.0,
+            "a stored point",
+            1e-9,
         ),
         Finding("the same, relative $\\tau = 0.1$", small, "more than", 0.0, "a stored point", 1e-3),
         Finding("the same, relative $\\tau = 0.5$", large, "more than", small, "$\\tau = 0.1$", 1e-3),
