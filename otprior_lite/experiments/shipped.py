@@ -14,18 +14,11 @@ from ..forward import denoiser_score
 from ..randomness import normal, seeded
 from ..score import ExactDenoiser
 from . import claims, digits, floors
+from .tracing import SHIPPED
 
-LEVELS, LARGEST, SMALLEST, BACK = 232, 50.0, 0.01, 10
-"""CIFAR-10: number of noise levels, the first and the last (geometric), and how far back from the end the atoms are noised."""
-FIRST_LEVEL, EACH = 230, 5
-"""Index of the level at which its sampler starts, and Langevin steps for each level: 10 in all."""
+CIFAR = SHIPPED[0]
 STEP = 0.062
 """Langevin step in units of sigma^2: our choice."""
-
-
-def level(index: int) -> float:
-    """sigma of level `index`, 0 the largest, for pixels in [0, 1]."""
-    return LARGEST * (SMALLEST / LARGEST) ** (index / (LEVELS - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +46,14 @@ def replay(sigma: float | None = None, n: int = 300, seed: int = 0) -> Replay:
     sigma: noise of the atoms, for pixels in [0, 1]; default the shipped one. A larger one starts as many levels earlier.
     """
     world, generator = digits.world(seed), seeded(seed)
-    shipped = level(LEVELS - BACK)
-    sigma = shipped if sigma is None else sigma
+    sigma = CIFAR.atoms if sigma is None else sigma
     images = world.test[:n]
     atoms = images + 2 * sigma * normal(images.shape, generator)
-    ladder = [level(k) * sigma / shipped for k in (FIRST_LEVEL, FIRST_LEVEL + 1)] if sigma == shipped else _ladder(sigma)
+    ladder = [CIFAR.sampler, CIFAR.last] if sigma == CIFAR.atoms else _ladder(sigma)
     schedule = schedules.edm()
     score, x = ExactDenoiser(world.mixture, schedule), atoms
     for s in ladder:
-        for _ in range(EACH):
+        for _ in range(CIFAR.inner):
             h = STEP * (2 * s) ** 2  # pixels run from -1 to 1 here
             x = x + h * denoiser_score(score(x, 2 * s), schedule, x, 2 * s) + math.sqrt(2 * h) * normal(x.shape, generator)
     outputs = score(x, 2 * ladder[-1])
@@ -74,12 +66,12 @@ def replay(sigma: float | None = None, n: int = 300, seed: int = 0) -> Replay:
 
 def _ladder(sigma: float, levels: int = 12) -> list[float]:
     """Levels from sigma down to the smallest, geometric."""
-    return [sigma * (SMALLEST / sigma) ** (k / (levels - 1)) for k in range(levels)]
+    return [sigma * (CIFAR.last / sigma) ** (k / (levels - 1)) for k in range(levels)]
 
 
 def sheet() -> tuple[Replay, Replay]:
     """The shipped noise, and twenty times as much, where the sampler has something to do."""
-    return replay(), replay(20 * level(LEVELS - BACK))
+    return replay(), replay(20 * CIFAR.atoms)
 
 
 @dataclass(frozen=True)

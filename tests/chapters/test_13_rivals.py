@@ -260,8 +260,8 @@ def test_the_proposition_with_a_perfect_coupling():
 
 
 def test_the_shipped_noise_levels():
-    assert shipped.level(222) == pytest.approx(0.0139, abs=5e-5) and shipped.level(230) == pytest.approx(0.0104, abs=5e-5)
-    assert shipped.level(231) == pytest.approx(shipped.SMALLEST)
+    assert shipped.CIFAR.atoms == pytest.approx(0.0139, abs=5e-5) and shipped.CIFAR.sampler == pytest.approx(0.0104, abs=5e-5)
+    assert shipped.CIFAR.level(shipped.CIFAR.levels - 1) == pytest.approx(shipped.CIFAR.last)
 
 
 def test_outputs_of_shipped_noise_are_their_own_images():
