@@ -8,7 +8,7 @@ from ..experiments.regimes import POINTS, TIMES
 from ..randomness import seeded
 from .verdict import Verdict, compare, returned
 
-__all__ = ["extra_calls", "two_atoms", "conditional_gap", "losing_regime", "fair_ranking", "below_the_floor"]
+__all__ = ["extra_calls", "two_points", "conditional_gap", "losing_regime", "fair_ranking", "below_the_floor"]
 
 
 def extra_calls(answer, T: float = 0.25, longer: float = 2.0, calls: int = 20) -> Verdict:
@@ -23,7 +23,7 @@ def extra_calls(answer, T: float = 0.25, longer: float = 2.0, calls: int = 20) -
     return compare(answer, right, {hint: wrong for hint, wrong in slips.items() if wrong != right}, rtol=1e-9)
 
 
-def two_atoms(answer) -> Verdict:
+def two_points(answer) -> Verdict:
     """The least W2 between N(0, 1) and any law on two points."""
     right = (1 - 2 / torch.pi) ** 0.5
     slips = {

@@ -321,10 +321,10 @@ def test_extra_calls():
     hints_differ([check.extra_calls(answer) for answer in (20 + right, 140, right - 1, right + 1)])
 
 
-def test_two_atoms():
-    assert check.two_atoms(math.sqrt(1 - 2 / math.pi))
+def test_two_points():
+    assert check.two_points(math.sqrt(1 - 2 / math.pi))
     slips = (1 - 2 / math.pi, math.sqrt(2 / math.pi), 1.0, math.sqrt(2 - 2 * math.sqrt(2 / math.pi)), 0.1)
-    hints_differ([check.two_atoms(answer) for answer in slips])
+    hints_differ([check.two_points(answer) for answer in slips])
 
 
 def test_conditional_gap():

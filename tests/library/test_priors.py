@@ -57,7 +57,7 @@ def fitted(kind, points, t=1.0, schedule=OU, /, **changes):
 
 SHAPES = [(1,), (2,), (8,), (64,), (3, 4, 4)]
 CASES = [(kind, shape, dtype) for kind in FITTED for shape in SHAPES for dtype in DTYPES]
-CASES += [(kind, (3, 32, 32), torch.float32) for kind in FITTED]  # 3,072 numbers
+CASES += [(kind, (3, 32, 32), dtype) for kind in FITTED for dtype in DTYPES]  # 3,072 numbers
 CASES = [case for case in CASES if case[0] is not priors.Offset or len(case[1]) > 1]
 
 
