@@ -9,7 +9,7 @@ import torch
 
 from otprior_lite import bounds, flow, forward, gap, metrics, priors, samplers, schedules, semidiscrete, targets, theorems
 from otprior_lite.experiments import claims
-from otprior_lite.experiments.claims import laws, method, reported
+from otprior_lite.experiments.claims import laws, method, reported, thesis
 from otprior_lite.experiments.claims import theorems as claimed_theorems
 from otprior_lite.score import ExactDenoiser
 from otprior_lite.semidiscrete.smooth import SmoothMap
@@ -115,6 +115,11 @@ def energy_changed(change):
     return lambda old: lambda y, h: (old(y, h)[0], change(old(y, h)[1], h))
 
 
+def lost(rows, name):
+    """Rows of `conditional` in which the start `name` is no good."""
+    return [{**row, "rows": [[*run[:3], 9.0, *run[4:]] if run[0] == name else run for run in row["rows"]]} for row in rows]
+
+
 zero, one = (lambda value: 0 * value), (lambda value: value + 1)
 hard = lambda old: lambda self, *rest, **options: self
 Map = semidiscrete.BrenierMap
@@ -132,6 +137,7 @@ BREAKS = {
         (flow, "antisymmetry", grown), (flow, "antisymmetry", plane_only), (flow, "antisymmetry", field("rms", lambda value: 1e-6 * value)),
         (flow, "flow_map", slow_flow),
     ],
+    "conditional": [(thesis, "load", lambda old: lambda name: lost(old(name), "semi-discrete"))],
     "theorem-3-2": [
         (theorems, "theorem_3_2", field("left", lambda value: value / 10)), (theorems, "theorem_3_2", field("left", lambda value: 10 * value)),
         (bounds, "carried_kl", field("at_0", lambda value: 1.1 * value)), (bounds, "gaussian_error", field("w2_0", one)),

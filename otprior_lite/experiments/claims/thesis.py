@@ -5,6 +5,7 @@ import math
 import torch
 
 from ... import flow, forward, schedules, targets
+from ..study import load
 from .claim import Claim, Finding
 from .laws import ATOMS, COLLINEAR, TWO, normals
 
@@ -76,6 +77,23 @@ def exponential():
     )  # fmt: skip
 
 
+def by_class():
+    """Digits by class, committed rows of chapter 13: three calls late, from the class's map and its moments, and from N(0, I)."""
+    energies: dict[tuple, list[float]] = {}
+    for row in load("conditional"):
+        for name, at, calls, energy, *_ in row["rows"]:
+            energies.setdefault((name, at, calls), []).append(energy)
+    late, moments, full = (
+        sum(energies[key]) / len(energies[key])
+        for key in (("semi-discrete", 0.25, 3), ("moment-matched", 0.25, 3), ("standard", 3.0, 3))
+    )
+    what = "energy distance to new digits of the class, three calls"
+    return (
+        Finding(f"{what}, from the class's map at $T' = 0.25$", late, "less than", full, "a full run from $N(0, I)$", 0.1),
+        Finding(f"{what}, from the class's two moments", moments, "equal to", late, "the map", 0.03),
+    )
+
+
 CLAIMS = (
     Claim(
         "instant", "Each instant is optimal transport", f"{SOURCE}, read at each instant",
@@ -121,8 +139,10 @@ CLAIMS = (
     Claim(
         "conditional", "Faster sampling, with and without conditions", f"{SOURCE}; its experiments were not seen",
         "The insight speeds up unconditional and conditional generation on several image data sets.",
-        "not tested", "",
-        "Everything: we have neither the networks nor the code, and found no numbers for the conditional case.",
-        (8,),
+        "not tested",
+        "Something of the same kind, on digits with exact scores: with three calls a late start fitted to the class beats a full run "
+        "by far. Two moments of the class do it as well as the map.",
+        "The images of the paper: we have neither the networks nor the code, and found no numbers for the conditional case.",
+        (8, 13), by_class,
     ),
 )  # fmt: skip
