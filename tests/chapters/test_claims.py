@@ -115,6 +115,14 @@ def energy_changed(change):
     return lambda old: lambda y, h: (old(y, h)[0], change(old(y, h)[1], h))
 
 
+def redrawn(rows, name, column, value):
+    """Rows of `late_start` with another value in one column of a start."""
+    return [
+        {**row, "runs": [[*run[:column], value, *run[column + 1 :]] if run[0] == name else run for run in row["runs"]]}
+        for row in rows
+    ]
+
+
 def lost(rows, name):
     """Rows of `conditional` in which the start `name` is no good."""
     return [{**row, "rows": [[*run[:3], 9.0, *run[4:]] if run[0] == name else run for run in row["rows"]]} for row in rows]
@@ -172,6 +180,12 @@ BREAKS = {
         (metrics, "sliced_w2", field("value", zero)),
     ],
     "table-2": [(semidiscrete, "solve", off), (theorems, "lemma_3_5", term("population", 0.0)), (Map, "smooth", hard)],
+    "table-3-quality": [
+        (reported, "load", lambda old: lambda name: redrawn(old(name), "semi-discrete", 4, 9.0)),
+        (reported, "load", lambda old: lambda name: redrawn(old(name), "data-initialised", 4, 9.0)),
+        (reported, "load", lambda old: lambda name: redrawn(old(name), "semi-discrete", 8, 0.5)),
+        (reported, "load", lambda old: lambda name: redrawn(old(name), "oracle", 8, 0.5)),
+    ],
     "table-3-units": [(reported, "REPORTED", lambda old: {**old, "w2_ddpm_1000": 0.1})],
     "table-3-columns": [(reported, "REPORTED", lambda old: {**old, "w2_smoothed_50": 0.001, "fid_smoothed_50": 9.0})],
     "figure-2": [
