@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from otprior_book import ROOT
+from otprior_book.modules import module
 
 settings.register_profile("otprior", deadline=None, derandomize=True)
 settings.load_profile("otprior")
@@ -58,14 +59,13 @@ def widget_js(browser):
     page = browser.new_page()
 
     def call(widget, function, *arguments):
-        module = (ROOT / "book" / "widgets" / f"{widget}.js").read_text(encoding="utf-8")
         script = """async ([module, name, values]) => {
             const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
             const result = (await import(url))[name](...values);
             URL.revokeObjectURL(url);
             return ArrayBuffer.isView(result) ? Array.from(result) : result;
         }"""
-        return page.evaluate(script, [module, function, json.loads(json.dumps(arguments))])
+        return page.evaluate(script, [module(widget), function, json.loads(json.dumps(arguments))])
 
     yield call
     page.close()

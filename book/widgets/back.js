@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, upperTail, NS.
 // Chapter 4: one starting point, its path by the probability flow, and the fan of its paths by the reverse SDE.
 // Two bumps of variance s^2 at centre +- m, OU time, the exact score. Tests compare the exported functions with the library.
 
@@ -55,20 +56,6 @@ export function sdePath(law, x, T, noise) {
   const h = T / noise.length, path = [x];
   noise.forEach((z, k) => path.push(x = sdeStep(law, x, T - k * h, h, z)));
   return path;
-}
-
-// P(Z > z): the series of Phi - 1/2 near 0, Mills' continued fraction far out.
-export function upperTail(z) {
-  if (z < 0) return 1 - upperTail(-z);
-  const phi = Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
-  if (z < 2) {
-    let term = z, sum = z;
-    for (let k = 1; term > 1e-17 * sum; k++) sum += (term *= z * z / (2 * k + 1));
-    return 0.5 - phi * sum;
-  }
-  let fraction = z;
-  for (let k = Math.ceil(20 + 160 / (z * z)); k > 0; k--) fraction = z + k / fraction;
-  return phi / fraction;
 }
 
 // The x at which p_t has the tail P(X > x) = tail (side 1) or P(X < x) = tail (side -1).
@@ -147,23 +134,6 @@ export function forgotten(law, T, nodes = 500) {
 }
 
 // ---- the page
-
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 const line = points => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 const show = (value, digits = 3) => value < 0.0005 ? "< 0.001" : value.toFixed(digits);

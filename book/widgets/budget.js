@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, NS.
 // Chapter 10: the error budget of one setting, read from the measured grid. Nothing is interpolated.
 // The numeric functions are named exports; tests/chapters/test_10_budget.py compares them with the library.
 
@@ -29,23 +30,6 @@ export function sentence(found, start, floor) {
     : found.helps ? `A perfect start would bring the flow from ${digits(found.flow[0])} to ${digits(found.perfect[0])}.`
     : "A perfect start would change nothing that can be seen.";
   return `${part} ${measured} ${change}`;
-}
-
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
 }
 
 export default {

@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, NS.
 // Particles from noise to data: along the probability flow, and straight along the optimal map.
 // x = alpha x0 + sigma eps with alpha = sin(pi s/2), sigma = cos(pi s/2). With rho = alpha/sigma and w = x/sigma the flow is
 //   dw/drho = E[x0 | w],   and its derivative   dW/drho = rho Cov[x0 | w] W:   no division by a small sigma anywhere.
@@ -61,23 +62,6 @@ export function nearest(points, x) {
 }
 
 // ---- the page
-
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 const rms = values => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
 const path = points => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(3)},${(-y).toFixed(3)}`).join("");

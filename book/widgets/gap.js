@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, normalScore, NS.
 // Chapter 3: move, stretch and split a law on the line; its gap after OU time T, in three parts, with every bound.
 // The numeric functions are named exports; tests/chapters/test_03_gap.py compares them with the library.
 
@@ -33,39 +34,6 @@ export function density(law, x) {
 }
 
 // ---- exact distances by the trapezoid rule, which is exponentially accurate for such integrands
-
-// P(Z > z). Near 0 by the odd series of Phi - 1/2, far out by the continued fraction of Mills' ratio.
-export function upperTail(z) {
-  if (z < 0) return 1 - upperTail(-z);
-  const phi = Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
-  if (z < 2) {
-    let term = z, sum = z;
-    for (let k = 1; term > 1e-18 * sum; k++) sum += (term *= z * z / (2 * k + 1));
-    return 0.5 - phi * sum;
-  }
-  let fraction = z;
-  for (let k = 120; k > 0; k--) fraction = z + k / fraction;
-  return phi / fraction;
-}
-
-// The z with Phi(z) = F(x): Newton's method on the logarithm of the smaller tail, kept between the components' own z.
-function normalScore(law, x) {
-  const each = law.means.map((m, k) => (x - m) / law.stds[k]);
-  let low = Math.min(...each), high = Math.max(...each);
-  if (low === high) return low;
-  const tail = sign => law.weights.reduce((sum, w, k) => sum + w * upperTail(sign * each[k]), 0);
-  const sign = tail(1) <= tail(-1) ? 1 : -1, goal = tail(sign);
-  let z = (low + high) / 2;
-  for (let i = 0; i < 60; i++) {
-    const q = upperTail(sign * z), off = Math.log(q / goal);
-    if ((off > 0) === (sign > 0)) low = z; else high = z;
-    let next = z + sign * off * q * Math.sqrt(2 * Math.PI) * Math.exp(z * z / 2);
-    if (!(next > low && next < high)) next = (low + high) / 2;
-    if (Math.abs(next - z) < 1e-13 * (1 + Math.abs(z))) return next;
-    z = next;
-  }
-  return z;
-}
 
 function integral(law, f) {
   const low = Math.min(...law.means.map((m, k) => m - 9 * law.stds[k]));
@@ -106,23 +74,6 @@ export function gap(law, T) {
 }
 
 // ---- the page
-
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 const superscript = digits => [...digits].map(d => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("");
 

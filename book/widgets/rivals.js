@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, NS.
 // Chapter 13: choose a scenario and what you can pay; the ranking follows. The numbers are committed rows, seed by seed;
 // means, errors, ranking and the paired t-test are computed here. The named exports are pure; a test compares them with the library.
 
@@ -55,23 +56,6 @@ const LABELS = {
   standard: "N(0, I)", "Langevin, 10 short": "Langevin, 10, timid",
   "moment-matched, all classes": "moments, all classes", "semi-discrete, all classes": "map, all classes",
 };
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
-  element.append(...children);
-  return element;
-}
-
-function mark(svg, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
-  if (text !== undefined) element.textContent = text;
-  svg.append(element);
-  return element;
-}
-
 export default {
   render({ model, el }) {
     const scenarios = model.get("scenarios"), words = model.get("words"), critical = model.get("critical"), budgets = model.get("budgets");

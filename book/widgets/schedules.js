@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, normalScore, NS.
 // Chapter 2: a one-dimensional mixture goes through a noise schedule of the reader's choice, exactly.
 // The numeric functions are named exports; tests/chapters/test_02_schedules.py compares them with the library.
 
@@ -109,39 +110,6 @@ export function gelbrich(law, s) {
   return Math.hypot(mean, std - s);
 }
 
-// P(Z > z). Near 0 by the odd series of Phi - 1/2, far out by the continued fraction of Mills' ratio.
-export function upperTail(z) {
-  if (z < 0) return 1 - upperTail(-z);
-  const phi = Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
-  if (z < 2) {
-    let term = z, sum = z;
-    for (let k = 1; term > 1e-18 * sum; k++) sum += (term *= z * z / (2 * k + 1));
-    return 0.5 - phi * sum;
-  }
-  let fraction = z;
-  for (let k = 120; k > 0; k--) fraction = z + k / fraction;
-  return phi / fraction;
-}
-
-// The z with Phi(z) = F(x): Newton's method on the logarithm of the smaller tail, kept between the components' own z.
-function normalScore(law, x) {
-  const each = law.means.map((m, k) => (x - m) / law.stds[k]);
-  let low = Math.min(...each), high = Math.max(...each);
-  if (low === high) return low;
-  const tail = sign => law.weights.reduce((sum, w, k) => sum + w * upperTail(sign * each[k]), 0);
-  const sign = tail(1) <= tail(-1) ? 1 : -1, goal = tail(sign);
-  let z = (low + high) / 2;
-  for (let i = 0; i < 60; i++) {
-    const q = upperTail(sign * z), off = Math.log(q / goal);
-    if ((off > 0) === (sign > 0)) low = z; else high = z;
-    let next = z + sign * off * q * Math.sqrt(2 * Math.PI) * Math.exp(z * z / 2);
-    if (!(next > low && next < high)) next = (low + high) / 2;
-    if (Math.abs(next - z) < 1e-13 * (1 + Math.abs(z))) return next;
-    z = next;
-  }
-  return z;
-}
-
 // W2^2 = integral of (x - s z(x))^2 p(x) dx: x and s z(x) have the same rank. Trapezoid rule, exponentially accurate.
 export function gap(law, s) {
   const low = Math.min(...law.means.map((m, k) => m - 9 * law.stds[k]));
@@ -156,23 +124,6 @@ export function gap(law, s) {
 }
 
 // ---- the page
-
-const NS = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 export function show(value) {
   if (value === -Infinity) return "−∞";

@@ -1,3 +1,4 @@
+// Needs parts.js: node, mark, NS.
 // Chapter 6: two small clouds, moved by hand, and the plan between them: exact, or Sinkhorn's for an epsilon > 0.
 // The numeric functions are named exports; tests/chapters/test_06_transport.py compares them with the library.
 
@@ -94,23 +95,7 @@ export function closest(x, y, order, t) {
 
 // ---- the page
 
-const NS = "http://www.w3.org/2000/svg";
 const EPSILONS = [0, ...Array.from({ length: 30 }, (_, k) => 0.02 * 1.27 ** k)];   // 0, then 0.02 ... 20
-
-function node(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 
 const show = (value, digits = 2) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
 

@@ -1,3 +1,4 @@
+// Needs parts.js: mark.
 // Chapter 8: starts of the ring at T', as functions of the code z. Heights come from the library, the rest is computed here.
 // The named exports are pure; tests/chapters/test_08_transported.py compares them with otprior_lite.
 
@@ -79,15 +80,7 @@ const STARTS = [
   ["standard", "N(0, I)", "vermillion"], ["moment-matched", "moment-matched", "blue"], ["semi-discrete", "semi-discrete OT", "green"],
   ["smoothed", "smoothed OT", "orange"], ["data-initialised", "noised training point", "purple"],
 ];
-const NS = "http://www.w3.org/2000/svg", BOX = 3.4, STEPS = 20, T = 4;
-
-function mark(parent, tag, attributes, text) {
-  const element = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
+const BOX = 3.4, STEPS = 20, T = 4;
 
 export default {
   render({ model, el }) {

@@ -11,7 +11,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from otprior_book import ROOT, THEMES, display, quiz, show, show_plotly, table, theme, widget  # noqa: E402
+from otprior_book import ROOT, THEMES, display, modules, quiz, show, show_plotly, table, theme, widget  # noqa: E402
 
 
 @pytest.fixture
@@ -192,3 +192,23 @@ def test_sphinx_loads_neither_torch_nor_matplotlib():
         "import sys, otprior_book.render, otprior_book.offline; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("name", modules.names())
+def test_a_live_figure_has_the_parts_it_names(name):
+    """Each name of the first line is defined in parts.js and used below; a figure that names none carries none."""
+    own = (ROOT / "book" / "widgets" / f"{name}.js").read_text()
+    parts = (ROOT / "book" / "widgets" / "parts.js").read_text()
+    first, rest = own.split("\n", 1)
+    if not first.startswith(modules.NEEDS):
+        assert modules.module(name) == own and "parts.js" not in own
+        return
+    for part in first.removeprefix(modules.NEEDS + ": ").rstrip(".").split(", "):
+        assert re.search(rf"(function|const) {part}\b", parts) and re.search(rf"\b{part}\b", rest), part
+    assert modules.module(name) == parts + "\n" + own
+
+
+def test_parts_are_no_figure():
+    assert "parts" not in modules.names() and len(modules.names()) == 12
+    with pytest.raises(ValueError, match="expected a widget of book/widgets .*got 'parts'"):
+        modules.module("parts")

@@ -97,12 +97,10 @@ def widget(name, *, alt, caption="", fallback=None, label="", **state):
     import anywidget
     import traitlets
 
+    from .modules import module
     from .theme import css
 
-    source = ROOT / "book" / "widgets" / f"{name}.js"
-    if not source.is_file():
-        known = ", ".join(sorted(path.stem for path in source.parent.glob("*.js"))) or "none yet"
-        raise ValueError(f"name: expected a widget of book/widgets ({known}), got {name!r}")
+    source = module(name, ROOT)
     taken = sorted(key for key in state if key == "theme" or hasattr(anywidget.AnyWidget, key))
     if taken:
         raise ValueError(f"state: expected names that anywidget leaves free, got {', '.join(taken)}")
@@ -121,7 +119,7 @@ def widget(name, *, alt, caption="", fallback=None, label="", **state):
         return {**data, WIDGET: payload}, metadata
 
     members = {
-        "_esm": source.read_text(encoding="utf-8"),
+        "_esm": source,
         "_css": css(),
         "theme": traitlets.Unicode("light").tag(sync=True),
         "_repr_mimebundle_": mimebundle,

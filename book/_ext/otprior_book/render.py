@@ -10,8 +10,9 @@ import json
 
 from docutils import nodes
 
-from . import ROOT, THEMES
+from . import THEMES
 from .display import FIGURE, PLOTLY, PROSE, TABLE, WIDGET
+from .modules import module
 
 WIDGET_ASSETS, PLOTLY_ASSETS = "otp-widget", "otp-plotly"
 """Classes by which `otprior_book.offline` knows which scripts a page needs."""
@@ -57,10 +58,9 @@ def _plotly(renderer, data):
 def _widget(renderer, data):
     payload = data.content
     name, alt = payload["widget"], html.escape(payload["alt"])
-    module = (ROOT / "book" / "widgets" / f"{name}.js").read_text(encoding="utf-8")
     start = _html(
         f'<div class="otp-live" data-widget="{name}" role="group" aria-label="{alt}">'
-        f"{_json({'state': payload['state'], 'module': module})}"
+        f"{_json({'state': payload['state'], 'module': module(name)})}"
         '<div class="otp-stage" hidden></div><div class="otp-fallback">'
     )
     if payload["fallback"]:
