@@ -5,6 +5,7 @@ it draws with `sample`, states its `cost`, moves with `to`, and is kept with `sa
 teaches this module.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,19 +24,19 @@ class Cost:
     network_calls: int = 0
 
 
-class Prior:
+class Prior(ABC):
     """A law to start from. name: for figures and tables."""
 
     name: ClassVar[str]
 
     @property
+    @abstractmethod
     def cost(self) -> Cost:
         """See `Cost`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """n independent draws, shape (n, *shape of one sample), in the dtype and on the device of the prior."""
-        raise NotImplementedError
 
     def to(self, device) -> "Prior":
         """The same prior on another device."""
