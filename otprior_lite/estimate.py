@@ -4,7 +4,10 @@ An estimate from samples has a floor: what the estimator returns when there is n
 smaller than the floor is no claim. Every estimator of this package returns both, and every figure draws both.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import mean, stdev
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,9 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.4g} (floor {self.floor:.2g}, n = {self.n})"
+
+
+def over_seeds(values: Iterable[float]) -> tuple[float, float]:
+    """Mean and standard error of independent repeats; the error of a single one is NaN."""
+    values = list(values)
+    return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan

@@ -1,3 +1,4 @@
+// Needs parts.js: root2, flowBack.
 // Chapter 5: five data sets, two Gaussian starts. Everything is computed here, in the page, with the exact score.
 // The named exports are pure; a test compares them with otprior_lite.
 
@@ -10,12 +11,6 @@ export function channel(T) {
 export function momentsAt(T, mean, [a, b, c]) {
   const [alpha, sigma] = channel(T), a2 = alpha * alpha, s2 = sigma * sigma;
   return [mean.map(m => alpha * m), [a2 * a + s2, a2 * b, a2 * c + s2]];
-}
-
-// Root of a symmetric positive 2 x 2 matrix [a, b, c].
-export function root2([a, b, c]) {
-  const det = Math.sqrt(a * c - b * b), trace = Math.sqrt(a + c + 2 * det);
-  return [(a + det) / trace, b / trace, (c + det) / trace];
 }
 
 // The free fix: m_T + Sigma_T^{1/2} z for every z.
@@ -59,47 +54,8 @@ export function floor(x, y, directions) {
   }));
 }
 
-// E[x_0 | x_t = x] of Gaussians of variance v at `means` with `weights`.
-function denoise([x, y], alpha, sigma, { means, weights, std }, logits) {
-  const v = std * std, variance = alpha * alpha * v + sigma * sigma;
-  let top = -Infinity;
-  for (let k = 0; k < means.length; k++) {
-    const dx = x - alpha * means[k][0], dy = y - alpha * means[k][1];
-    logits[k] = -(dx * dx + dy * dy) / (2 * variance) + Math.log(weights[k]);
-    if (logits[k] > top) top = logits[k];
-  }
-  let total = 0, mx = 0, my = 0;
-  for (let k = 0; k < means.length; k++) {
-    if (logits[k] < top - 40) continue;
-    const weight = Math.exp(logits[k] - top);
-    total += weight; mx += weight * means[k][0]; my += weight * means[k][1];
-  }
-  mx /= total; my /= total;
-  const gain = (alpha * v) / variance;
-  return [mx + gain * (x - alpha * mx), my + gain * (y - alpha * my)];
-}
-
-// The probability flow from T to 0: DPM-Solver++(2M), equal steps in log-SNR down to sigma/alpha = 0.002.
-export function reverse(points, T, law, steps) {
-  const [alphaT, sigmaT] = channel(T);
-  const low = 2 * Math.log(alphaT / sigmaT), high = 2 * Math.log(500);
-  const at = j => {
-    const lambda = low + ((high - low) * j) / (steps - 1);
-    return [1 / Math.sqrt(1 + Math.exp(-lambda)), 1 / Math.sqrt(1 + Math.exp(lambda))];
-  };
-  const logits = new Float64Array(law.means.length);
-  return points.map(point => {
-    let x = point, previous = null;
-    for (let j = 0; j < steps; j++) {
-      const [alpha, sigma] = at(j), D = denoise(x, alpha, sigma, law, logits);
-      if (j === steps - 1) return D;
-      const [nextAlpha, nextSigma] = at(j + 1), ratio = nextSigma / sigma, keep = nextAlpha - ratio * alpha;
-      const E = previous ? [1.5 * D[0] - 0.5 * previous[0], 1.5 * D[1] - 0.5 * previous[1]] : D;
-      x = [keep * E[0] + ratio * x[0], keep * E[1] + ratio * x[1]];
-      previous = D;
-    }
-  });
-}
+// The probability flow from T to 0.
+export const reverse = (points, T, law, steps) => flowBack(points, channel(T)[0], law, steps);
 
 const DIRECTIONS = 24;
 

@@ -1,3 +1,4 @@
+// Needs parts.js: root2, flowBack.
 // Chapter 1: the giraffe from four starts. Everything is computed here, in the page, with the exact score.
 // The named exports are pure; a test compares them with otprior_lite.
 
@@ -6,13 +7,6 @@ export function terminalAlpha(n) {
   let logAlphaBar = 0;
   for (let k = 0; k < n; k++) logAlphaBar += Math.log1p(-(1e-4 + (0.0199 * k) / (n - 1)));
   return Math.exp(logAlphaBar / 2);
-}
-
-// Root of a symmetric positive 2 x 2 matrix [a, b, c] = [[a, b], [b, c]].
-export function root2(a, b, c) {
-  const det = Math.sqrt(a * c - b * b);
-  const trace = Math.sqrt(a + c + 2 * det);
-  return [(a + det) / trace, b / trace, (c + det) / trace];
 }
 
 // Gelbrich's bound for a centred law with covariance [a, b, c]: the Gaussian part of the prior gap.
@@ -28,55 +22,16 @@ export function start(prior, alpha, { noise, train, fresh, covariance: [a, b, c]
   const sigma = Math.sqrt(1 - alpha * alpha), a2 = alpha * alpha, s2 = sigma * sigma;
   if (prior === "standard") return noise.map(z => z.slice());
   if (prior === "moment-matched") {
-    const [p, q, r] = root2(a2 * a + s2, a2 * b, a2 * c + s2);
+    const [p, q, r] = root2([a2 * a + s2, a2 * b, a2 * c + s2]);
     return noise.map(([x, y]) => [p * x + q * y, q * x + r * y]);
   }
   const points = prior === "oracle" ? fresh : train;
   return noise.map(([x, y], i) => [alpha * points[i][0] + sigma * x, alpha * points[i][1] + sigma * y]);
 }
 
-// E[x_0 | x_t = x] of equal Gaussians of variance v at `means`.
-function denoise([x, y], alpha, sigma, means, v, logits) {
-  const variance = alpha * alpha * v + sigma * sigma;
-  let top = -Infinity;
-  for (let k = 0; k < means.length; k++) {
-    const dx = x - alpha * means[k][0], dy = y - alpha * means[k][1];
-    logits[k] = -(dx * dx + dy * dy) / (2 * variance);
-    if (logits[k] > top) top = logits[k];
-  }
-  let total = 0, mx = 0, my = 0;
-  for (let k = 0; k < means.length; k++) {
-    if (logits[k] < top - 40) continue;
-    const weight = Math.exp(logits[k] - top);
-    total += weight; mx += weight * means[k][0]; my += weight * means[k][1];
-  }
-  mx /= total; my /= total;
-  const gain = (alpha * v) / variance;
-  return [mx + gain * (x - alpha * mx), my + gain * (y - alpha * my)];
-}
-
-// The reverse process from T to 0: DPM-Solver++(2M), equal steps in log-SNR down to sigma/alpha = 0.002.
-export function reverse(points, alphaT, means, std, steps) {
-  const low = 2 * Math.log(alphaT / Math.sqrt(1 - alphaT * alphaT)), high = 2 * Math.log(500);
-  const channel = j => {
-    const lambda = low + ((high - low) * j) / (steps - 1);
-    return [1 / Math.sqrt(1 + Math.exp(-lambda)), 1 / Math.sqrt(1 + Math.exp(lambda))];
-  };
-  const logits = new Float64Array(means.length);
-  return points.map(point => {
-    let x = point, previous = null;
-    for (let j = 0; j < steps; j++) {
-      const [alpha, sigma] = channel(j);
-      const D = denoise(x, alpha, sigma, means, std * std, logits);
-      if (j === steps - 1) return D;
-      const [nextAlpha, nextSigma] = channel(j + 1);
-      const E = previous ? [1.5 * D[0] - 0.5 * previous[0], 1.5 * D[1] - 0.5 * previous[1]] : D;
-      const ratio = nextSigma / sigma, keep = nextAlpha - ratio * alpha;
-      x = [keep * E[0] + ratio * x[0], keep * E[1] + ratio * x[1]];
-      previous = D;
-    }
-  });
-}
+// The reverse process from T to 0; all components weigh the same.
+export const reverse = (points, alphaT, means, std, steps) =>
+  flowBack(points, alphaT, { means, std, weights: means.map(() => 1) }, steps);
 
 const PRIORS = [
   ["standard", "N(0, I)", "vermillion"],

@@ -5,17 +5,16 @@ of a Gaussian mixture fitted to the same images: a stand-in for a network that g
 held out, and every distance is to that half. Chapter 11 shows the results.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 
 from .. import data, metrics, priors
 from ..errors import count, expect
-from ..estimate import Estimate
+from ..estimate import Estimate, over_seeds
 from ..gap import Gap, prior_gap
 from ..linalg import power
 from ..randomness import normal, seeded
@@ -186,10 +185,6 @@ def _distances(x, w: World, n: int):
 
 def average(runs: list[Run]) -> Row:
     """Mean and standard error over the seeds of otherwise equal runs."""
-
-    def over_seeds(values):
-        values = list(values)
-        return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
 
     return Row(
         runs[0].score, runs[0].prior, runs[0].t, runs[0].steps, len(runs),

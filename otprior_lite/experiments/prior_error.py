@@ -11,12 +11,13 @@ the floor. The energy distance is unbiased; its floor is zero. Both are kept. Ch
 import math
 import time
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 
 from .. import metrics, priors
 from ..discrete import assignment_cost
+from ..estimate import over_seeds
 from ..forward import noise
 from ..randomness import categorical, seeded
 from ..schedules import Schedule, ou
@@ -132,7 +133,7 @@ def table(rows: list[dict] | None = None) -> list[Row]:
         Row(
             *key,
             len(group := groups[key]),
-            *(_pair([entry[name] for entry in group]) for name in RULERS),
+            *(over_seeds([entry[name] for entry in group]) for name in RULERS),
             mean(entry["build_seconds"] for entry in group),
         )
         for key in keys
@@ -150,11 +151,6 @@ def _distances(x: torch.Tensor, fresh: torch.Tensor, atoms: torch.Tensor) -> dic
         found[name] = math.sqrt(assignment_cost(x, reference))
         found[f"{name}_energy"] = metrics.energy(x, reference, repeats=2).value + correction
     return found
-
-
-def _pair(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
-    return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 STUDY = Study("prior_error", cells, measure)

@@ -7,9 +7,10 @@ seed share their new data, so two of them are compared by the paired t-test of t
 import math
 from dataclasses import dataclass
 from functools import cache
-from statistics import mean, stdev
+from statistics import mean
 
 from .. import priors
+from ..estimate import over_seeds
 from ..randomness import seeded
 from ..samplers import sample
 from ..schedules import ou
@@ -58,12 +59,6 @@ class Score:
         return not significant(*self.excess, len(self.values))
 
 
-def pair(values) -> tuple[float, float]:
-    """Mean and standard error."""
-    values = list(values)
-    return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-
-
 @cache
 def critical(n: int) -> float:
     """The 97.5 % point of Student's t for n seeds: 2.57 for six."""
@@ -86,8 +81,8 @@ def scores(scene: str) -> dict[str, Score]:
         of = lambda key, k: [row[rival][key][k] for row in rows]  # noqa: B023
         ends, truth = of("end", 0), [row["oracle"]["end"][0] for row in rows]
         found[rival] = Score(
-            scene, rival, tuple(ends), pair(ends), pair(a - b for a, b in zip(ends, truth)), pair(of("end", 1)),
-            pair(of("start", 0)) if "start" in rows[0][rival] else None, pair(row[rival]["nearer"] for row in rows),
+            scene, rival, tuple(ends), over_seeds(ends), over_seeds(a - b for a, b in zip(ends, truth)), over_seeds(of("end", 1)),
+            over_seeds(of("start", 0)) if "start" in rows[0][rival] else None, over_seeds(row[rival]["nearer"] for row in rows),
             rows[0][rival]["calls"], mean(row[rival]["build"] for row in rows), rows[0][rival]["bytes"],
         )  # fmt: skip
     return found
@@ -96,12 +91,12 @@ def scores(scene: str) -> dict[str, Score]:
 def start_excess(scene: str, rival: str) -> tuple[float, float]:
     """Energy distance of a start to p_T beyond the oracle's, at T, over the seeds."""
     rows = [row for row in load("shootout") if row["scene"] == scene]
-    return pair(row[rival]["start"][0] - row["oracle"]["start"][0] for row in rows)
+    return over_seeds(row[rival]["start"][0] - row["oracle"]["start"][0] for row in rows)
 
 
 def told_apart(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     """The paired t-test of two rivals, 5 %: are the differences of their seeds away from zero?"""
-    return significant(*pair(x - y for x, y in zip(a, b)), len(a))
+    return significant(*over_seeds(x - y for x, y in zip(a, b)), len(a))
 
 
 def ranking(values: dict[str, tuple[float, ...]], truth: tuple[float, ...] | None = None) -> list[tuple[str, bool]]:
@@ -166,7 +161,7 @@ def differences() -> dict[tuple[str, str, int, float], Difference]:
         if rival != "semi-discrete":
             both = zip(values[stage, "semi-discrete", points, t], values[stage, rival, points, t])
             gaps = [a - b for a, b in both]
-            found[stage, rival, points, t] = Difference(points, t, rival, stage, *pair(gaps), len(gaps))
+            found[stage, rival, points, t] = Difference(points, t, rival, stage, *over_seeds(gaps), len(gaps))
     return found
 
 
@@ -210,7 +205,7 @@ def classes() -> dict[tuple[str, float, int], ClassScore]:
     found = {}
     for key, rows in columns.items():
         energy, accuracy, nearer = zip(*rows)
-        found[key] = ClassScore(*key, tuple(energy), pair(energy), pair(accuracy), pair(nearer))
+        found[key] = ClassScore(*key, tuple(energy), over_seeds(energy), over_seeds(accuracy), over_seeds(nearer))
     return found
 
 

@@ -5,26 +5,18 @@ start time, score, sampler and calls) and `tau`. The rest is computed here: the 
 is worth, and the state of the live figure. Chapter 8 shows it all, with `tracing`.
 """
 
-import math
 from dataclasses import dataclass
-from statistics import mean, stdev
 
 import torch
 
 from .. import metrics, priors
 from ..errors import expect
-from ..estimate import Estimate
+from ..estimate import Estimate, over_seeds
 from ..linalg import squared_distances
 from ..randomness import categorical, normal, seeded
 from ..semidiscrete import solve
 from . import late_start, prior_error, tau
 from .study import load
-
-
-def _pair(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
-    return mean(values), stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-
 
 # ---- the studies
 
@@ -43,11 +35,11 @@ class Late:
 
     def of(self, *key) -> tuple[float, float]:
         """Mean and standard error over seeds; raises ValueError when the key was not measured."""
-        return _pair(self._at(key))
+        return over_seeds(self._at(key))
 
     def gap(self, a: tuple, b: tuple) -> tuple[float, float]:
         """Mean of (a - b) and its standard error, paired: the runs of one seed share training set and judge."""
-        return _pair([x - y for x, y in zip(self._at(a), self._at(b), strict=True)])
+        return over_seeds([x - y for x, y in zip(self._at(a), self._at(b), strict=True)])
 
     def _at(self, key: tuple) -> list[float]:
         expect(key in self.values, "key", "a row of the study", key)
@@ -66,7 +58,7 @@ def late(rows: list[dict] | None = None) -> Late:
         for kind, table in (("new", new), ("training", training)):
             for measure, value in zip(late_start.MEASURES, row[kind]):
                 table.setdefault((row["world"], measure), {})[row["seed"]] = value
-    over = lambda table: {key: _pair(list(by_seed.values())) for key, by_seed in table.items()}
+    over = lambda table: {key: over_seeds(list(by_seed.values())) for key, by_seed in table.items()}
     return Late(values, over(new), over(training), len({row["seed"] for row in rows}))
 
 
@@ -117,11 +109,12 @@ def temperatures(rows: list[dict] | None = None) -> list[Temperatures]:
         mine = [row for row in rows if row["world"] == name]
         lists = {
             kind: {
-                m: [_pair([row[kind][i][k] for row in mine]) for i in range(len(tau.TAUS))] for k, m in enumerate(tau.MEASURES)
+                m: [over_seeds([row[kind][i][k] for row in mine]) for i in range(len(tau.TAUS))]
+                for k, m in enumerate(tau.MEASURES)
             }
             for kind in ("kept", "solved")
         }
-        controls = {(c, m): _pair([row[c][k] for row in mine]) for c in tau.CONTROLS for k, m in enumerate(tau.MEASURES)}
+        controls = {(c, m): over_seeds([row[c][k] for row in mine]) for c in tau.CONTROLS for k, m in enumerate(tau.MEASURES)}
         found.append(Temperatures(name, tau.TAUS, lists["kept"], lists["solved"], controls))
     return found
 
@@ -139,7 +132,7 @@ def difference(a: str, b: str, t: float, place: str = "ring", ruler: str = "fres
         if row["world"] == place and row["t"] == t:
             by_seed.setdefault(row["seed"], {}).update({name: row[name][ruler] for name in (a, b) if name in row})
     gaps = [found[a] - found[b] for found in by_seed.values() if a in found and b in found]
-    value, error = _pair(gaps)
+    value, error = over_seeds(gaps)
     return Estimate(value, 0.0, len(gaps), error)
 
 

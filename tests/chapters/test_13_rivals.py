@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from otprior_lite import check
+from otprior_lite.estimate import over_seeds
 from otprior_lite.experiments import conditional, coupling, quantised, regimes, rivals, shipped, shootout, study
 from otprior_lite.figures import coupling as draw_coupling
 from otprior_lite.figures import quantised as draw_points
@@ -91,7 +92,7 @@ def test_a_timid_corrector_loses():
     for scores in (SHORT, EIGHT, DIGITS):
         timid, bold = scores["Langevin, 10 short"], scores["Langevin, 10"]
         gaps = [a - b for a, b in zip(timid.values, bold.values)]
-        assert rivals.significant(*rivals.pair(gaps), len(gaps)) and timid.energy[0] > bold.energy[0]
+        assert rivals.significant(*over_seeds(gaps), len(gaps)) and timid.energy[0] > bold.energy[0]
         assert timid.calls == bold.calls == 10
     assert SHORT["Langevin, 10 short"].energy[0] > 5 * SHORT["Langevin, 10"].energy[0]
 
@@ -111,7 +112,7 @@ def test_far_clusters_are_not_gaussian():
     assert EIGHT["Langevin, 30"].energy[0] < 0.003
     rows = [row for row in study.load("shootout") if row["scene"] == "eight dimensions"]
     gaps = [row["data-initialised"]["start"][0] - row["oracle"]["start"][0] for row in rows]
-    assert sum(gaps) > 0 and rivals.significant(*rivals.pair(gaps), len(gaps))  # all it lacks is more training points
+    assert sum(gaps) > 0 and rivals.significant(*over_seeds(gaps), len(gaps))  # all it lacks is more training points
 
 
 def test_a_flag_that_is_chance():
@@ -196,7 +197,7 @@ def test_late_starts_are_faster_and_it_is_not_the_map():
     for name in ("moment-matched", "semi-discrete", "data-initialised", "oracle"):
         assert at[name].energy[0] < full.energy[0] / 4
     gaps = [a - b for a, b in zip(at["moment-matched"].values, at["semi-discrete"].values)]
-    assert not rivals.significant(*rivals.pair(gaps), len(gaps))
+    assert not rivals.significant(*over_seeds(gaps), len(gaps))
     assert CLASSES["standard", 3.0, 10].energy[0] < CLASSES["semi-discrete", 0.25, 10].energy[0]
 
 
@@ -346,7 +347,7 @@ def test_fair_ranking():
 
     def unpaired(table):
         order = sorted(table, key=lambda name: sum(table[name]))
-        stats = {name: rivals.pair(table[name]) for name in order}
+        stats = {name: over_seeds(table[name]) for name in order}
         best = stats[order[0]]
         return {name for name in order if stats[name][0] - best[0] <= 2.57 * math.hypot(stats[name][1], best[1])}
 
@@ -384,7 +385,7 @@ def test_the_page_ranks_like_the_library(widget_js):
         page = widget_js("rivals", "ranking", found, critical, 1000, True, True)
         assert [(row["name"], row["tied"]) for row in page] == mine, scenario
         for row in page:
-            mean, error = rivals.pair(values[row["name"]])
+            mean, error = over_seeds(values[row["name"]])
             assert (row["mean"], row["error"]) == (pytest.approx(mean, abs=1e-12), pytest.approx(error, abs=1e-12))
 
 

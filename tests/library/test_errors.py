@@ -14,7 +14,7 @@ from scipy import stats
 from zoo import f64, few, random_spd, rng, seeds
 
 from otprior_lite import errors, linalg, randomness
-from otprior_lite.estimate import Estimate
+from otprior_lite.estimate import Estimate, over_seeds
 from otprior_lite.provenance import about
 
 
@@ -186,3 +186,10 @@ def test_a_device_by_name(monkeypatch):
         errors.torch_device("cuda")
     with pytest.raises(ValueError, match="^--device: expected a device of torch or 'auto', got 'gpu'"):
         errors.torch_device("gpu", "--device")
+
+
+def test_mean_and_error_over_seeds():
+    """3, 5, 10: mean 6, standard deviation sqrt(13), standard error sqrt(13 / 3); one seed has no error."""
+    mean, error = over_seeds(v for v in (3.0, 5.0, 10.0))
+    assert mean == 6 and error == pytest.approx(math.sqrt(13 / 3))
+    assert over_seeds([2.0])[0] == 2 and math.isnan(over_seeds([2.0])[1])
