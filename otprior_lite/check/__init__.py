@@ -11,6 +11,7 @@ from .free_fix import *  # noqa: F403
 from .gaps import *  # noqa: F403
 from .giraffe import *  # noqa: F403
 from .laguerre import *  # noqa: F403
+from .pictures import *  # noqa: F403
 from .rivals import *  # noqa: F403
 from .schedules import *  # noqa: F403
 from .transport import *  # noqa: F403
