@@ -5,11 +5,12 @@
 
 They learn from the training names of `features.split`, each picture once however many vendors share it, and never see a
 held-out name. What is kept is the running average, in float16. The checkpoint stays in --work: killed at any moment, the
-same command goes on where it was and ends with the same weights.
+same command goes on where it was and ends with the same weights. Networks that need a GPU: `cifar_scale.py`.
 """
 
 import argparse
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from tqdm import tqdm
 from otprior_lite import data, features, schedules
 from otprior_lite.errors import torch_device
 from otprior_lite.randomness import seeded
-from otprior_lite.train import Design, save_model, train
+from otprior_lite.train import Design, averaged, parallel, save_model, train
 
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """pictures: whose training names. group: the one class drawn, or None for all. size, steps, batch: of network and run."""
+    """pictures: whose training names. group: the one class drawn, or None for all. size, steps, batch: of network and run.
+
+    every: steps between checkpoints.
+    """
 
     pictures: str
     group: int | None
@@ -35,6 +39,7 @@ class Recipe:
     batch: int
     lr: float = 1e-3
     ema: float = 0.998
+    every: int = 100
 
     def rows(self) -> data.Dataset:
         """The training pictures, each once."""
@@ -48,23 +53,38 @@ RECIPES = {
 }
 
 
-def trained(name: str, work: Path, device: torch.device, steps: int | None = None):
-    """(design, the averaged network) of a recipe; `steps` shortens it for a rehearsal."""
-    recipe, rows = RECIPES[name], RECIPES[name].rows()
+def trained(recipe: Recipe, rows, checkpoint: Path, device: torch.device, *, dtype=torch.float32, compile: bool = False):
+    """(design, the averaged network, training pictures a second) of a recipe on its rows; goes on from the checkpoint.
+
+    On a GPU the pictures and all random draws are there, too. Under torchrun only the first process has the average.
+    """
     classes = 0 if recipe.group is not None else len(rows.classes)
     design = Design(recipe.size, tuple(rows.x.shape[1:]), classes=classes)
     generator = seeded(SEED)
     network = design.network(rows.x, generator).to(device)
+    if device.type != "cpu":
+        generator = torch.Generator(device).manual_seed(SEED)
     run = train(
-        network, rows.x, schedules.named(design.schedule), steps=steps or recipe.steps, batch=recipe.batch, lr=recipe.lr,
-        ema=recipe.ema, labels=rows.y if classes else None, checkpoint=work / f"{name}.safetensors", every=100, generator=generator,
+        network, rows.x.to(device), schedules.named(design.schedule), steps=recipe.steps, batch=recipe.batch, lr=recipe.lr,
+        ema=recipe.ema, labels=rows.y.to(device) if classes else None, dtype=dtype, compile=compile, checkpoint=checkpoint,
+        every=recipe.every, generator=generator,
     )  # fmt: skip
-    with tqdm(total=steps or recipe.steps, desc=name, unit="step", mininterval=5) as bar:
+    clock = []  # (step, seconds) of this life
+    first = parallel.place()[0] == 0
+    with tqdm(total=recipe.steps, desc=checkpoint.stem, unit="step", mininterval=5, disable=not first) as bar:
         for state in run:
+            clock.append((state.step, time.perf_counter()))
             bar.update(state.step - bar.n)
             bar.set_postfix(loss=f"{state.loss:.3f}", refresh=False)
-            network = state.average
-    return design, network
+    return design, averaged(network, checkpoint) if first else network, _rate(clock, recipe.batch)
+
+
+def _rate(clock, batch: int) -> float | None:
+    """Pictures a second without the first tenth, in which kernels are chosen and compiled; None for less than two steps."""
+    if len(clock) < 2:
+        return None
+    (first, start), (last, end) = clock[len(clock) // 10], clock[-1]
+    return (last - first) * batch / (end - start)
 
 
 def main() -> None:
@@ -75,11 +95,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = RECIPES[options.name]
-    design, network = trained(options.name, options.work, torch_device(options.device))
+    recipe, rows = RECIPES[options.name], RECIPES[options.name].rows()
+    design, network, _ = trained(recipe, rows, options.work / f"{options.name}.safetensors", torch_device(options.device))
     file = data.root() / "weights" / f"{options.name}.safetensors"
     save_model(design, network.half(), file)
-    facts = {"size": recipe.size, "steps": recipe.steps, "batch": recipe.batch, "seed": SEED, "pictures": len(recipe.rows().x)}
+    facts = {"size": recipe.size, "steps": recipe.steps, "batch": recipe.batch, "seed": SEED, "pictures": len(rows.x)}
     data.register(f"weights/{options.name}", file, script=f"python data/build/networks.py {options.name}", **facts)
 
 
