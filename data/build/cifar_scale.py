@@ -259,7 +259,7 @@ def train_network(run: Run, pictures: Pictures, mode: dict, file: Path) -> dict:
     if not run.first:
         return {}
     clean(file)
-    save_model(design, network.half(), file)
+    save_model(design, network, file, torch.float16)
     small_enough(file)
     facts = asdict(recipe) | {"label": pictures.label, "pictures": len(pictures.rows.x), "mode": mode["best"]}
     facts |= {"pictures_a_second": rate, "rms_error": errors(run, file, pictures)}

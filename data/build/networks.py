@@ -98,7 +98,7 @@ def main() -> None:
     recipe, rows = RECIPES[options.name], RECIPES[options.name].rows()
     design, network, _ = trained(recipe, rows, options.work / f"{options.name}.safetensors", torch_device(options.device))
     file = data.root() / "weights" / f"{options.name}.safetensors"
-    save_model(design, network.half(), file)
+    save_model(design, network, file, torch.float16)
     facts = {"size": recipe.size, "steps": recipe.steps, "batch": recipe.batch, "seed": SEED, "pictures": len(rows.x)}
     data.register(f"weights/{options.name}", file, script=f"python data/build/networks.py {options.name}", **facts)
 

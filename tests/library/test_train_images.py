@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from zoo import few, rng
 
 from otprior_lite import priors, samplers, schedules, train
@@ -283,6 +284,11 @@ def test_a_model_comes_back(tmp_path):
     x = torch.randn(3, 2, 4, 4, generator=rng(3))
     torch.testing.assert_close(denoiser.network(x, 0.6, 0.8, 2), network(x, 0.6, 0.8, 2))
     torch.testing.assert_close(network.mean, points.mean(0))
+    train.save_model(design, network, tmp_path / "half.safetensors", torch.float16)
+    whole, half = (load_file(tmp_path / f"{name}.safetensors") for name in ("model", "half"))
+    assert {tensor.dtype for tensor in half.values()} == {torch.float16}
+    rounded = train.load_model(tmp_path / "half.safetensors")[1].network
+    assert all(torch.equal(rounded.state_dict()[key], tensor.half().float()) for key, tensor in whole.items())
 
 
 def refusals(folder):
