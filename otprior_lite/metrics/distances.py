@@ -12,7 +12,6 @@ import torch
 from ..discrete import assignment_cost
 from ..errors import count
 from ..estimate import Estimate
-from ..linalg import power
 from ..randomness import normal, seeded
 from .samples import pair, with_floor
 
@@ -71,9 +70,9 @@ def frechet(x, y, *, features=None, repeats: int = 5, generator: torch.Generator
     x, y = (v.double() for v in pair(x, y, features=features))
 
     def statistic(a, b):
-        S_a, S_b = (torch.cov(v.T).reshape(v.shape[1], -1) for v in (a, b))
-        root = power(S_a, 0.5)
-        cross = torch.linalg.eigvalsh(root @ S_b @ root).clamp_min(0).sqrt().sum()
-        return math.sqrt(max(0.0, float((a.mean(0) - b.mean(0)).square().sum() + S_a.trace() + S_b.trace() - 2 * cross)))
+        # S = R'R with a factor R of min(n, k) rows; the cross term is the sum of the singular values of R_a R_b'.
+        A, B = (torch.linalg.qr((v - v.mean(0)) / math.sqrt(len(v) - 1), mode="r").R for v in (a, b))
+        squared = (a.mean(0) - b.mean(0)).square().sum() + A.square().sum() + B.square().sum()
+        return math.sqrt(max(0.0, float(squared - 2 * torch.linalg.svdvals(A @ B.T).sum())))
 
     return with_floor(statistic, x, y, repeats, generator or seeded())

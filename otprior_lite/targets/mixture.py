@@ -30,6 +30,13 @@ def _channel(alpha, sigma) -> tuple[float, float]:
     return alpha, sigma
 
 
+def _shares(log_joint: torch.Tensor) -> torch.Tensor:
+    """P(component k | x), shape (n, K), from log_joint (n, K). Shares below the root of the smallest normal number are 0:
+    they change no digit of a sum, and a CPU multiplies the subnormal numbers they lead to many times slower."""
+    shares = log_joint.softmax(-1)
+    return torch.nn.functional.threshold(shares, torch.finfo(shares.dtype).tiny ** 0.5, 0.0)
+
+
 class _Mixture:
     """Shared formulas. A subclass gives weights (K,), means (K, d) and the spectra of its covariances."""
 
@@ -88,29 +95,36 @@ class _Mixture:
         centred = x[:, None, :] - alpha * self.means
         return centred if self._axes is None else torch.einsum("nkd,kde->nke", centred, self._axes)
 
-    def _log_joint(self, x, alpha, variance):
-        """log w_k + log N(x; alpha mu_k, C_k), shape (n, K)."""
+    def _summed(self, parts):
+        """sum_k of vectors (n, K, d) given in the eigenbases of S_k, shape (n, d); `_rotated` lies in memory as (K, n, d)."""
+        return (parts.transpose(0, 1) @ self._axes.mT).sum(0)
+
+    def _log_joint(self, x, alpha, variance, rotated=None):
+        """log w_k + log N(x; alpha mu_k, C_k), shape (n, K); rotated: `_rotated(x, alpha)`, where it is known."""
         log_det = variance.log().expand(-1, self.d).sum(-1)
         constant = self.weights.log() - 0.5 * (log_det + self.d * math.log(2 * math.pi))
         if self._axes is None:
             return constant + squared_distances(x, alpha * self.means) * (-0.5 / variance[:, 0])
-        return constant - 0.5 * (self._rotated(x, alpha).square() / variance).sum(-1)
+        rotated = self._rotated(x, alpha) if rotated is None else rotated
+        return constant - 0.5 * (rotated.square() / variance).sum(-1)
 
     def _log_prob(self, x, alpha, sigma, variance):
         return self._log_joint(x, alpha, variance).logsumexp(-1)
 
     def _score(self, x, alpha, sigma, variance):
-        r = self._log_joint(x, alpha, variance).softmax(-1)
-        if self._axes is None:
+        rotated = None if self._axes is None else self._rotated(x, alpha)
+        r = _shares(self._log_joint(x, alpha, variance, rotated))
+        if rotated is None:
             return r @ (alpha * self.means / variance) - (r @ (1 / variance)) * x
-        return -torch.einsum("kde,nke->nd", self._axes, r[:, :, None] * self._rotated(x, alpha) / variance)
+        return -self._summed(r[:, :, None] * (rotated / variance))
 
     def _posterior_mean(self, x, alpha, sigma, variance):
-        r = self._log_joint(x, alpha, variance).softmax(-1)
+        rotated = None if self._axes is None else self._rotated(x, alpha)
+        r = _shares(self._log_joint(x, alpha, variance, rotated))
         gain = alpha * self._spectrum / variance
-        if self._axes is None:
+        if rotated is None:
             return r @ ((1 - alpha * gain) * self.means) + (r @ gain) * x
-        return r @ self.means + torch.einsum("kde,nke->nd", self._axes, r[:, :, None] * gain * self._rotated(x, alpha))
+        return r @ self.means + self._summed(r[:, :, None] * (rotated * gain))
 
     def _component_means(self, x, alpha, variance):
         """E[x_0 | x, component k], shape (n, K, d)."""
@@ -118,7 +132,7 @@ class _Mixture:
         return self.means + (step if self._axes is None else torch.einsum("kde,nke->nkd", self._axes, step))
 
     def _posterior_covariance(self, x, alpha, sigma, variance):
-        r = self._log_joint(x, alpha, variance).softmax(-1)
+        r = _shares(self._log_joint(x, alpha, variance))
         means = self._component_means(x, alpha, variance)
         centred = means - torch.einsum("nk,nkd->nd", r, means)[:, None]
         between = torch.einsum("nk,nki,nkj->nij", r, centred, centred)
