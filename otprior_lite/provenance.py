@@ -8,9 +8,10 @@ import torch
 from . import __version__
 
 
-def device_name() -> str:
-    """The GPU's name when there is one, else the processor architecture."""
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU ({platform.machine()})"
+def device_name(device=None) -> str:
+    """The name of a GPU, else the processor architecture; default: the first GPU when there is one."""
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device is None else device)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
 
 
 def about() -> dict:

@@ -27,16 +27,21 @@ def add(commands) -> None:
     train.add_argument("--every", type=int, default=500, help="steps between checkpoints (default: 500)")
     train.add_argument("--bf16", action="store_true", help="bfloat16 autocast; the weights stay float32")
     train.add_argument("--compile", action="store_true", help="compile the network first")
+    train.add_argument("--tensorboard", type=Path, metavar="DIR", help="folder of the curves (needs the extra tensorboard)")
     add_machine(train)
     train.set_defaults(run=_train)
 
-    solve = commands.add_parser("solve", help="the semi-discrete map from N(0, I) to noised training data")
+    solve = commands.add_parser(
+        "solve", help="the semi-discrete map from N(0, I) to noised data; goes on where it was stopped; runs under torchrun, too"
+    )
     solve.add_argument("--data", required=True, help=_DATA)
     solve.add_argument("--schedule", default="ddpm_linear", help="as for train")
     solve.add_argument("--t", type=float, default=None, help="time in (0, T] (default: T)")
     solve.add_argument("--copies", type=int, default=1, help="noised copies of each point (default: 1)")
     solve.add_argument("--tolerance", type=float, default=0.05, help="L1 error of the cell masses (default: 0.05)")
     solve.add_argument("--out", type=Path, required=True, help="a .safetensors file, for sample --prior and priors.load")
+    solve.add_argument("--heights", action="store_true", help="keep one number an atom, not the atoms: sample then needs --data")
+    solve.add_argument("--every", type=float, default=10.0, help="seconds between saved states, in OUT.state (default: 10)")
     add_machine(solve)
     solve.set_defaults(run=_solve)
 
@@ -47,7 +52,7 @@ def add(commands) -> None:
     sample.add_argument(
         "--prior", default="standard", help=f"{', '.join(PRIORS)}, or a file of `otprior solve` (default: standard)"
     )
-    sample.add_argument("--data", default=None, help="what the prior is fitted to")
+    sample.add_argument("--data", default=None, help="what the prior is fitted to, or its heights were solved for")
     sample.add_argument("--n", type=int, default=64, help="samples (default: 64)")
     sample.add_argument("--batch", type=int, default=64, help="samples at once (default: 64)")
     sample.add_argument("--steps", type=int, default=50, help="steps of the sampler (default: 50)")
@@ -77,7 +82,7 @@ def _train(options) -> None:
     from ..atomic import clean
     from ..randomness import seeded
     from ..schedules import named
-    from ..train import Design, averaged, parallel, save_model, train
+    from ..train import Design, averaged, parallel, save_model, train, watched
 
     dataset, generator = data.load(options.data), seeded(options.seed)
     classes = len(dataset.classes) if options.conditional else 0
@@ -90,6 +95,8 @@ def _train(options) -> None:
             labels=dataset.y if options.conditional else None, dtype=torch.bfloat16 if options.bf16 else torch.float32,
             compile=options.compile, checkpoint=checkpoint, every=options.every, generator=generator,
         )  # fmt: skip
+        if options.tensorboard is not None and first:
+            states = watched(states, options.tensorboard, options.batch)
         with tqdm(total=options.steps, unit="step", disable=not first) as bar:
             before = time.perf_counter()
             for state in states:
@@ -104,25 +111,30 @@ def _train(options) -> None:
 
 
 def _solve(options) -> None:
-    from .. import data
-    from ..atomic import replacing
-    from ..priors import SemiDiscrete
-    from ..randomness import seeded
+    from .. import data, processes
+    from ..priors import Potential, SemiDiscrete, potential_steps
+    from ..priors.semidiscrete import converged
+    from ..provenance import device_name
     from ..schedules import named
+    from ..semidiscrete import watched
 
-    schedule = named(options.schedule, "--schedule")
-    t, x = schedule.T if options.t is None else options.t, data.load(options.data).x
-    prior = SemiDiscrete.fit(
-        x.to(device(options.device)),
-        schedule,
-        t,
-        copies=options.copies,
-        tolerance=options.tolerance,
-        generator=seeded(options.seed),
-    )
-    with replacing(options.out) as new:
-        prior.to("cpu").save(new)
-    print(f"{len(x) * options.copies} atoms at t = {t:g} in {prior.solve_seconds:.1f} s\n{options.out}")
+    schedule, x = named(options.schedule, "--schedule"), data.load(options.data).x
+    t = schedule.T if options.t is None else options.t
+    checkpoint = options.out.with_name(f"{options.out.name}.state")
+    with processes.joined(device(options.device)) as here:
+        first, about = processes.place()[0] == 0, {"seed": options.seed, "copies": options.copies}
+        states = potential_steps(
+            x, schedule, t, device=here, tolerance=options.tolerance, checkpoint=checkpoint, every=options.every, **about
+        )
+        state = watched(states, disable=not first)
+        if not first:
+            return
+        if options.heights:
+            Potential.of(state, x, schedule, t, device=device_name(here), **about).save(options.out)
+        else:
+            SemiDiscrete(converged(state.fit).map, x.shape[1:], state.seconds).to("cpu").save(options.out)
+        checkpoint.unlink(missing_ok=True)
+        print(f"{len(state.heights)} atoms at t = {t:g} in {state.seconds:.1f} s: {state.fit.reason}\n{options.out}")
 
 
 def _sample(options) -> None:
@@ -179,12 +191,15 @@ def _prior(options, schedule, t, shape, generator):
     from .. import data, priors
     from ..errors import expect, known
 
-    if options.prior.endswith(".safetensors"):
-        return priors.load(options.prior)
-    known(options.prior, PRIORS, "--prior")
-    if options.prior == "standard":
+    kept = priors.load(options.prior) if options.prior.endswith(".safetensors") else None
+    if isinstance(kept, priors.Prior):
+        return kept
+    if kept is None and known(options.prior, PRIORS, "--prior") == "standard":
         return priors.Standard(schedule, shape)
-    expect(options.data is not None, "--data", f"the data that a {options.prior} prior is fitted to", None)
+    expect(options.data is not None, "--data", f"the data that the prior {options.prior} is of", None)
+    if kept is not None:
+        expect(t == kept.t, "--t", f"the {kept.t:g} that the heights were solved for", t)
+        return kept.replay(data.load(options.data).x, schedule)
     kind = priors.MomentMatched if options.prior == "moment-matched" else priors.DataInitialised
     return kind.fit(data.load(options.data).x, schedule, t, generator=generator)
 

@@ -25,7 +25,12 @@ from .prior import Cost, Prior, sample_shape, training_points
 def solved(atoms: torch.Tensor, *, generator: torch.Generator, strict: bool = True, **options) -> Fit:
     """`solve`, or RuntimeError with its reason when it did not converge and `strict` does not waive that."""
     fit = solve(atoms, generator=generator, **options)
-    if strict and not fit.converged:
+    return converged(fit) if strict else fit
+
+
+def converged(fit: Fit) -> Fit:
+    """`fit`, or RuntimeError with its reason."""
+    if not fit.converged:
         raise RuntimeError(f"the semi-discrete solve did not converge: {fit.reason} (strict=False accepts it)")
     return fit
 

@@ -9,13 +9,14 @@ A denoiser is not saved either: `load` asks for it. Chapter 5 teaches this modul
 import copy
 import json
 from dataclasses import dataclass, fields, is_dataclass
-from pathlib import Path
 
 import torch
 
+from ..archive import read_own, write
 from ..errors import expect
+from ..estimate import Estimate
 from ..schedules import Schedule
-from ..semidiscrete import BrenierMap
+from ..semidiscrete import BrenierMap, MassError
 from ..semidiscrete.extension import ExtendedMap
 from ..semidiscrete.smooth import SmoothMap
 from ..targets import Empirical, GaussianMixture
@@ -34,6 +35,11 @@ class Instant:
     prior_std: float
     at: tuple[float, float]
 
+    @classmethod
+    def of(cls, schedule: Schedule, t) -> "Instant":
+        """What `schedule` is at t."""
+        return cls(schedule.name, float(t), schedule.prior_std, (float(schedule.alpha(t)), float(schedule.sigma(t))))
+
     def alpha(self, t) -> torch.Tensor:
         """Signal coefficient; ValueError at another time than the one that was kept."""
         return self._known(t)[0]
@@ -48,36 +54,28 @@ class Instant:
 
 
 def _classes() -> dict[str, type]:
-    kept = (*Prior.__subclasses__(), *(c for base in Prior.__subclasses__() for c in base.__subclasses__()))
-    return {kind.__name__: kind for kind in (*kept, BrenierMap, SmoothMap, ExtendedMap, GaussianMixture, Empirical, Instant)}
+    from .potential import Potential
+
+    kept = (*Prior.__subclasses__(), *(c for base in Prior.__subclasses__() for c in base.__subclasses__()), Potential)
+    parts = (BrenierMap, SmoothMap, ExtendedMap, GaussianMixture, Empirical, Instant, MassError, Estimate)
+    return {kind.__name__: kind for kind in (*kept, *parts)}
 
 
-def save(prior: Prior, path) -> None:
-    """Write `prior` to a safetensors file."""
-    from safetensors.torch import save_file
-
+def save(prior, path) -> None:
+    """Write a prior, or a potential, to a safetensors file."""
     tensors = {}
     tree = _pack(prior, "", tensors)
-    save_file(tensors, str(path), {KEY: json.dumps(tree, allow_nan=False)})
+    write(tensors, path, {KEY: json.dumps(tree, allow_nan=False)})
 
 
-def load(path, *, device="cpu", denoiser=None) -> Prior:
-    """The prior that `Prior.save` wrote, with bit for bit the same samples.
+def load(path, *, device="cpu", denoiser=None):
+    """The prior that `Prior.save` wrote, with bit for bit the same samples; or the `Potential` of `Potential.save`.
 
     denoiser: the callable (x, t) of a `Langevin` prior, which the file does not hold.
     Raises ValueError for another file, or if `denoiser` is missing.
     """
-    from safetensors import SafetensorError, safe_open
-
-    expect(Path(path).is_file(), "path", "a file written by Prior.save", str(path))
-    try:
-        with safe_open(str(path), "pt") as file:
-            tree = (file.metadata() or {}).get(KEY)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(f"path: expected a file written by Prior.save, got {path} ({error})") from error
-    expect(tree is not None, "path", "a file written by Prior.save", str(path))
-    return move(_unpack(json.loads(tree), tensors, denoiser), torch.device(device))
+    tensors, tree = read_own(path, KEY, "Prior.save")
+    return move(_unpack(tree, tensors, denoiser), torch.device(device))
 
 
 def _pack(value, path: str, tensors: dict, t: float | None = None):
@@ -86,8 +84,7 @@ def _pack(value, path: str, tensors: dict, t: float | None = None):
         tensors[path] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"tensor": path}
     if isinstance(value, Schedule):
-        t = value.T if t is None else float(t)
-        value = Instant(value.name, t, value.prior_std, (float(value.alpha(t)), float(value.sigma(t))))
+        value = Instant.of(value, value.T if t is None else t)
     if is_dataclass(value) and type(value).__name__ in _classes():
         t = getattr(value, "t", None)
         parts = {f.name: _pack(getattr(value, f.name), f"{path}.{f.name}".lstrip("."), tensors, t) for f in fields(value)}

@@ -10,14 +10,18 @@ transport from N(0, I) to the atoms weighted by their cells' masses.
 Chapter 7 teaches this module.
 """
 
+import json
 from dataclasses import dataclass
 
 import torch
 
+from ..archive import read_own, write
 from ..errors import count, expect, point_cloud, real_tensor
 from ..randomness import normal
 from .masses import exact_masses
 from .scores import best_cells
+
+KEY = "otprior_map"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,19 +109,13 @@ class BrenierMap:
 
     def save(self, path) -> None:
         """Write points and heights to a safetensors file."""
-        from safetensors.torch import save_file
-
-        tensors = {"points": self.points.contiguous(), "heights": self.heights.contiguous()}
-        save_file(tensors, str(path), {"otprior": "BrenierMap"})
+        write({"points": self.points, "heights": self.heights}, path, {KEY: json.dumps("BrenierMap")})
 
     @classmethod
     def load(cls, path, device: str = "cpu") -> "BrenierMap":
-        """Read a map written by `save`."""
-        from safetensors.torch import load_file
-
-        tensors = load_file(str(path), device=device)
-        expect({"points", "heights"} <= set(tensors), "path", "a file written by BrenierMap.save", str(path))
-        return cls(tensors["points"], tensors["heights"])
+        """Read a map written by `save`; ValueError for another file."""
+        tensors, _ = read_own(path, KEY, "BrenierMap.save")
+        return cls(tensors["points"], tensors["heights"]).to(device)
 
     def source(self, z) -> torch.Tensor:
         """z (n, d) checked, in the dtype and on the device of the atoms."""

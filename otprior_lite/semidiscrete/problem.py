@@ -52,7 +52,7 @@ def pose(points, weights=None) -> Problem:
     first, atom = _merge(points)
     merged = torch.zeros(len(first), dtype=torch.float64, device=points.device).index_add_(0, atom, weights)
     distinct = points if len(first) == len(points) else points[first]
-    centre = _robust_centre(distinct.double())
+    centre = robust_centre(distinct.double())
     return Problem(distinct, merged / merged.sum(), atom, centre, planar_frame(distinct))
 
 
@@ -67,7 +67,7 @@ def _merge(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(first[order]).to(points.device), torch.from_numpy(rank[inverse.ravel()]).to(points.device)
 
 
-def _robust_centre(points: torch.Tensor) -> torch.Tensor:
+def robust_centre(points: torch.Tensor) -> torch.Tensor:
     """The mean of the atoms that are not far outliers: far atoms would cost the others their digits."""
     centre = points.mean(0)
     for _ in range(5):
@@ -86,7 +86,7 @@ def planar_frame(points: torch.Tensor) -> torch.Tensor | None:
 
 def _frame_of(points: torch.Tensor, most: int) -> torch.Tensor | None:
     """Greedy Gram-Schmidt of the differences; None if more than `most` directions remain."""
-    anchor = points[(points.double() - _robust_centre(points.double())).norm(dim=1).argmin()].double()
+    anchor = points[(points.double() - robust_centre(points.double())).norm(dim=1).argmin()].double()
     rest = points.double() - anchor
     small = 50 * torch.finfo(points.dtype).eps * (points.double().abs().amax(1) + anchor.abs().max())
     basis = []

@@ -13,6 +13,7 @@ Chapter 7 teaches this module.
 import torch
 import torch.distributed as dist
 
+from ..processes import place
 from ..randomness import normal
 
 
@@ -38,7 +39,7 @@ class Sampler:
 
     def counts(self, heights: torch.Tensor, blocks: int, generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Counts (N,) float64 of `blocks` blocks, and per block the mean of u = max score over its base draws."""
-        rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        rank, world = place()
         heights = heights.to(self.points)
         counts = torch.zeros(len(heights), dtype=torch.float64, device=heights.device)
         tops = torch.zeros(blocks, dtype=torch.float64, device=heights.device)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..archive import fingerprint
 from ..errors import count, expect, known, real_tensor, torch_device
 from ..randomness import check_generator
 from .ancestors import PRESETS, adam_steps, asgd_steps, entropic_steps
@@ -20,6 +21,7 @@ from .brenier import BrenierMap
 from .evaluate import dual_cost, evaluate
 from .exact import exact_fit, exact_steps
 from .fit import Check, Fit
+from .keeping import found, kept
 from .newton import newton_steps
 from .plan import check_size, iid_floor
 from .problem import Problem, pose
@@ -61,17 +63,19 @@ def solve(points, weights=None, *, strict: bool = False, **options) -> Fit:
 def solve_steps(
     points, weights=None, *, tolerance: float = 0.05, generator: torch.Generator, method: str = "auto", device=None,
     dtype: torch.dtype = torch.float32, max_samples: int | None = None, warm_start=None, resume: State | None = None,
-    learning_rate: float | None = None, tau: float = 0.3,
+    checkpoint=None, every: float = 10.0, learning_rate: float | None = None, tau: float = 0.3,
 ):  # fmt: skip
     """Iterate over the states of a solve; the last one's `fit` is the result. Arguments are checked at once.
 
     points (n, d); weights (n,), default uniform. tolerance: L1 error of the cell masses. generator: of the
     samples; the exact methods draw none. method: "auto" is "exact" where the atoms lie on a line or in a plane,
-    else "newton"; "pyomt", "dpm-ot", "paper", "asgd" and "entropic" are the ancestors (see `ancestors`). device: default that of points; "auto" takes a GPU if there is one. dtype: of the scores.
-    max_samples: base draws after which the solver gives up, default 20 times the noise floor
-    S = 2 N / (pi tolerance^2). warm_start: heights, one for each point. resume: a State of an interrupted solve
-    of the same problem; the generator is set to its position. learning_rate: of the Adam methods, absolute; tau: of
-    "entropic", in units of `smooth.score_scale`.
+    else "newton"; "pyomt", "dpm-ot", "paper", "asgd" and "entropic" are the ancestors (see `ancestors`). device:
+    default that of points; "auto" takes a GPU if there is one. dtype: of the scores. max_samples: base draws after
+    which the solver gives up, default 20 times the noise floor S = 2 N / (pi tolerance^2). warm_start: heights, one
+    for each point. resume: a State of an interrupted solve of the same problem; the generator is set to its position.
+    checkpoint: a file that the state is written to every `every` seconds; when it exists the solve goes on from it,
+    and on a CPU ends with the same bits as one that was never stopped. It stays until you remove it. learning_rate:
+    of the Adam methods, absolute; tau: of "entropic", in units of `smooth.score_scale`.
     """
     check_generator(generator)
     known(method, METHODS, "method")
@@ -84,10 +88,18 @@ def solve_steps(
         method = "exact" if problem.rank <= 2 else "newton"
     expect(method != "exact" or problem.rank <= 2, "method", "another than 'exact' for atoms that span more than a plane", method)
     start = _warm(problem, warm_start)
+    device = problem.points.device if device is None else torch_device(device)
+    settings = {}
+    if checkpoint is not None:
+        expect(resume is None, "resume", "None with a checkpoint: the file holds the state", "a State")
+        settings = {"method": method, "tolerance": tolerance, "dtype": str(dtype), "device": device.type, "tau": tau}
+        settings |= {"learning_rate": learning_rate, "seed": generator.initial_seed(), "problem": _identity(problem, start)}
+        resume = found(checkpoint, settings)
     if resume is not None:
         _check_resume(problem, method, resume)
+    keep = lambda states: kept(states, checkpoint, every, settings, resume.seconds if resume else 0.0)
     if method == "exact":
-        return _run_exact(problem, tolerance, start, resume)
+        return keep(_run_exact(problem, tolerance, start, resume))
     expect(learning_rate is None or learning_rate > 0, "learning_rate", "a positive number", learning_rate)
     expect(tau > 0, "tau", "a positive temperature", tau)
     task = _task(problem, tolerance, generator, device, dtype, max_samples, recycle=method == "newton")
@@ -96,11 +108,10 @@ def solve_steps(
         "asgd": asgd_steps,
         "entropic": lambda task, state: entropic_steps(task, state, tau),
     }.get(method, lambda task, state: adam_steps(task, state, PRESETS[method], learning_rate))
-    return _run(problem, task, method, steps, start, resume)
+    return keep(_run(problem, task, method, steps, start, resume))
 
 
 def _task(problem, tolerance, generator, device, dtype, max_samples, recycle: bool) -> Task:
-    device = problem.points.device if device is None else torch_device(device)
     N = len(problem.weights)
     budget = math.ceil(20 * iid_floor(N, tolerance)) + 100 * N if max_samples is None else max_samples
     sampler = Sampler(problem.centred(dtype, device), None if recycle else 0)
@@ -117,6 +128,11 @@ def _warm(problem: Problem, warm_start) -> torch.Tensor | None:
         merged = torch.full((N,), -math.inf, dtype=heights.dtype, device=heights.device)
         heights = merged.scatter_reduce(0, problem.atom, heights, "amax")
     return heights - heights.mean()
+
+
+def _identity(problem: Problem, start) -> str:
+    """A hash of what is solved and from where."""
+    return fingerprint(problem.points, problem.weights, *([] if start is None else [start]))[:16]
 
 
 def _check_resume(problem: Problem, method: str, resume: State) -> None:

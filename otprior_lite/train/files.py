@@ -4,33 +4,12 @@ A run that dies while writing leaves the last complete file. A checkpoint is exa
 the next step depends on. Chapter 10 ships the weights that its page reads.
 """
 
-from pathlib import Path
-
 import torch
 
-from ..atomic import write_bytes
+from ..archive import read, write
 from ..errors import expect
 
-
-def write(tensors: dict[str, torch.Tensor], file, metadata: dict[str, str] | None = None) -> None:
-    """Tensors to a safetensors file, atomically."""
-    from safetensors.torch import save
-
-    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
-    write_bytes(file, data)
-
-
-def read(file) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; ValueError when it is not one."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(file).exists():
-        raise FileNotFoundError(f"no such file: {file}")
-    try:
-        with safe_open(file, "pt") as archive:
-            return {name: archive.get_tensor(name) for name in archive.keys()}, archive.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{file}: expected a safetensors file, got {error}") from error
+__all__ = ["fill", "load_weights", "read", "save_weights", "write"]
 
 
 def save_weights(

@@ -10,7 +10,6 @@ loop, on one process or several (`parallel`). Chapter 10 teaches this module.
 """
 
 import copy
-import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from ..archive import fingerprint
 from ..atomic import clean
 from ..errors import count, expect, real_tensor, within
 from ..randomness import check_generator, normal
@@ -154,10 +154,7 @@ def _digest(data, labels) -> str | None:
     if hasattr(data, "sample"):
         return None
     columns = [real_tensor(data, "data")] + ([] if labels is None else [torch.as_tensor(labels)])
-    digest = hashlib.sha256(str([tuple(column.shape) for column in columns]).encode())
-    for column in columns:
-        digest.update(column.detach().cpu().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
+    return fingerprint(*columns)[:16]
 
 
 def _hide(label, drop, generator):

@@ -7,36 +7,13 @@ Every process draws the whole batch from the same generator and keeps each `worl
 so W processes walk the path of one, up to the order of a sum. Started by `torchrun`; without it a world of one.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.distributed as dist
 
 from ..errors import expect
+from ..processes import joined, place
 
-
-@contextmanager
-def joined(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that `torchrun` started, and yield the device of this one: its own GPU where there are GPUs."""
-    if "LOCAL_RANK" not in os.environ:
-        yield device
-        return
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
-
-
-def place() -> tuple[int, int]:
-    """(rank, world): which process this is, and of how many."""
-    together = dist.is_available() and dist.is_initialized()
-    return (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+__all__ = ["average", "joined", "place", "share"]
 
 
 def share(batch: int) -> slice:

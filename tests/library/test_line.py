@@ -16,8 +16,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # A module may import those before it. Each row is one stage; modules of one row do not import each other.
 STAGES = (
-    ("errors", "estimate", "atomic"),
-    ("randomness", "linalg"),
+    ("errors", "estimate", "atomic", "processes"),
+    ("randomness", "linalg", "archive"),
     ("discrete", "data"),
     ("provenance",),
     ("targets", "channel"),
