@@ -82,7 +82,7 @@ def _train(options) -> None:
     from ..atomic import clean
     from ..randomness import seeded
     from ..schedules import named
-    from ..train import Design, averaged, parallel, save_model, train, watched
+    from ..train import Design, averaged, parallel, recorded, save_model, train
 
     dataset, generator = data.load(options.data), seeded(options.seed)
     classes = len(dataset.classes) if options.conditional else 0
@@ -96,7 +96,7 @@ def _train(options) -> None:
             compile=options.compile, checkpoint=checkpoint, every=options.every, generator=generator,
         )  # fmt: skip
         if options.tensorboard is not None and first:
-            states = watched(states, options.tensorboard, options.batch)
+            states = recorded(states, options.tensorboard, options.batch)
         with tqdm(total=options.steps, unit="step", disable=not first) as bar:
             before = time.perf_counter()
             for state in states:

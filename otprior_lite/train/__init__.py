@@ -5,12 +5,12 @@ The network D(x, alpha, sigma) is fitted by regression; its minimiser is the den
     min_D E w |D(alpha x_0 + sigma eps, alpha, sigma) - x_0|^2    at    D = E[x_0 | x].
 
 `mlp` is a small network for points, `unet` diffusers' network for images; `train` yields its state at every step, and
-`watched` shows them in TensorBoard. `LearnedDenoiser` of `score` makes a denoiser of the result. A `Design` and
+`recorded` keeps their curves for TensorBoard. `LearnedDenoiser` of `score` makes a denoiser of the result. A `Design` and
 `save_model` keep it; `pretrained` reads a diffusers checkpoint instead. Chapter 10 teaches this package.
 """
 
 from . import parallel
-from .board import watched
+from .board import recorded
 from .files import load_weights, save_weights
 from .images import unet
 from .loop import State, train
@@ -20,5 +20,5 @@ from .pretrained import adapted, latents, pretrained
 
 __all__ = [
     "train", "State", "mlp", "unet", "Preconditioned", "save_weights", "load_weights", "Design", "save_model", "load_model",
-    "averaged", "pretrained", "adapted", "latents", "parallel", "watched",
+    "averaged", "pretrained", "adapted", "latents", "parallel", "recorded",
 ]  # fmt: skip

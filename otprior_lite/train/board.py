@@ -8,7 +8,7 @@ from ..errors import count, optional
 from .loop import State
 
 
-def watched(states: Iterator[State], folder, batch: int) -> Iterator[State]:
+def recorded(states: Iterator[State], folder, batch: int) -> Iterator[State]:
     """The same states; each leaves its loss and the speed in event files in `folder`, under "loss" and "samples_a_second".
 
     batch: samples a step. A run that goes on where it was stopped replaces the points after that step. Needs the extra

@@ -9,7 +9,7 @@ import torch
 from zoo import rng
 
 from otprior_lite import cli, schedules
-from otprior_lite.train import mlp, train, watched
+from otprior_lite.train import mlp, train, recorded
 
 
 def run(steps, checkpoint):
@@ -21,11 +21,11 @@ def run(steps, checkpoint):
 def broken_off_and_gone_on(folder):
     """Watch 3 of 6 steps, break off, and watch the run go on from the checkpoint of step 2: all states that were yielded."""
     seen = []
-    for state in watched(run(6, folder / "run"), folder / "curves", 8):
+    for state in recorded(run(6, folder / "run"), folder / "curves", 8):
         seen.append(state)
         if state.step == 3:
             break
-    return seen + list(watched(run(6, folder / "run"), folder / "curves", 8))
+    return seen + list(recorded(run(6, folder / "run"), folder / "curves", 8))
 
 
 def test_every_step_is_written_and_none_is_changed(tmp_path, monkeypatch):
@@ -78,4 +78,4 @@ def test_without_the_package_the_command_says_what_to_install(tmp_path, monkeypa
     assert not (tmp_path / "curves").exists()
     with pytest.raises(ValueError, match="batch: expected an integer >= 1, got 0"):
         monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
-        watched(iter(()), tmp_path, 0)
+        recorded(iter(()), tmp_path, 0)
