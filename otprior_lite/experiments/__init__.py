@@ -15,6 +15,8 @@ _STUDIES: dict[str, str] = {
     "budget_map": "budget_map",
     "late_start": "late_start",
     "conditional": "conditional",
+    "estimators": "estimators",
+    "pictures": "pictures",
     "prior_error": "prior_error",
     "regimes": "regimes",
     "shootout": "shootout",
