@@ -42,12 +42,12 @@ from otprior_lite.data.pixels import unit
 from otprior_lite.errors import expect, optional, torch_device
 from otprior_lite.figures import sheet
 from otprior_lite.forward import noise
-from otprior_lite.priors import Standard
-from otprior_lite.priors.semidiscrete import noised_atoms
+from otprior_lite.priors import Potential, Standard, potential_steps
+from otprior_lite.processes import joined, place
 from otprior_lite.provenance import about, device_name
 from otprior_lite.randomness import seeded
-from otprior_lite.semidiscrete import State, solve_steps
-from otprior_lite.train import load_model, parallel, save_model
+from otprior_lite.semidiscrete import watched
+from otprior_lite.train import load_model, save_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "python data/build/cifar_scale.py"
@@ -153,7 +153,7 @@ class Run:
     @property
     def first(self) -> bool:
         """Is this the process that writes?"""
-        return parallel.place()[0] == 0
+        return place()[0] == 0
 
     def generator(self) -> torch.Generator:
         """A seeded generator on the device: a GPU draws faster than its CPU does."""
@@ -161,8 +161,8 @@ class Run:
 
     def machine(self) -> dict:
         """What a timing depends on."""
-        name = device_name() if self.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-        return {"device": name, "processes": parallel.place()[1], "torch": torch.__version__}
+        name, threads = device_name(self.device), torch.get_num_threads()
+        return {"device": name, "threads": threads, "processes": place()[1], "torch": torch.__version__}
 
     def stage(self, name: str, settings: dict, make: Callable[[], dict], product: Path | None = None) -> dict:
         """Facts of a stage: as WORK/NAME.json has them for the same settings and the same product, else made now.
@@ -191,7 +191,7 @@ class Run:
 
 def agreed(value):
     """The first process's value, on every process."""
-    if parallel.place()[1] == 1:
+    if place()[1] == 1:
         return value
     box = [value]
     dist.broadcast_object_list(box)
@@ -282,39 +282,26 @@ def errors(run: Run, file: Path, pictures: Pictures) -> dict:
 
 
 def solve_map(run: Run, pictures: Pictures, t: int, file: Path) -> dict:
-    """Solve for the heights of noised training pictures, saving where it is every minute, and keep one number for each."""
-    state_file = run.work / f"{file.stem}.state"
-    atoms = noised_atoms(pictures.rows.x, SCHEDULE, t, seeded(SEED)).to(run.device)
-    resume = agreed(State.load(state_file) if state_file.exists() else None)
-    states = solve_steps(
-        atoms, tolerance=run.scale.tolerance, generator=run.generator(), resume=resume, device=run.device
+    """Solve for the heights of noised training pictures and keep them, one number for each, with what they were solved for."""
+    checkpoint, points = run.work / f"{file.stem}.state", pictures.rows.x
+    states = potential_steps(
+        points, SCHEDULE, t, seed=SEED, device=run.device, tolerance=run.scale.tolerance, checkpoint=checkpoint,
+        every=run.scale.seconds,
     )  # fmt: skip
-    start = saved = time.perf_counter()
-    before = 0 if resume is None else resume.samples
-    with tqdm(desc=file.stem, unit="sample", unit_scale=True, mininterval=5, disable=not run.first) as bar:
-        for state in states:
-            bar.update(state.samples - bar.n)
-            if run.first and state.fit is None and time.perf_counter() - saved >= run.scale.seconds:
-                with replacing(state_file) as new:
-                    state.save(new)
-                saved = time.perf_counter()
-    seconds, fit = time.perf_counter() - start, state.fit
-    run.say(f"{file.stem}: {fit.reason}")
-    facts = {"label": pictures.label, "t": t, "atoms": len(fit.heights), "tolerance": fit.tolerance, "converged": fit.converged}
-    facts |= {"l1_error": fit.error.l1.value, "l1_interval": list(fit.error.interval), "w2_squared": fit.w2_squared.value}
-    facts |= {"samples": fit.samples, "samples_a_second": (fit.samples - before) / seconds}
-    if run.first:
-        keep(fit.heights, file)
-        small_enough(file)
-        data.register(f"potentials/{file.stem}", file, script=SCRIPT, **facts, seed=SEED, **run.machine())
+    state = watched(states, desc=file.stem, mininterval=5, disable=not run.first)
+    run.say(f"{file.stem}: {state.fit.reason}")
+    if not run.first:
+        return {}
+    potential = Potential.of(state, points, SCHEDULE, t, seed=SEED, device=device_name(run.device))
+    clean(file)
+    potential.save(file)
+    small_enough(file)
+    facts = {"label": pictures.label, "t": t, "atoms": len(potential.heights), "tolerance": potential.tolerance}
+    facts |= {"l1_error": potential.error.l1.value, "interval": list(potential.error.interval), "draws": potential.samples}
+    facts |= {"seconds": potential.seconds, "draws_a_second": potential.samples / potential.seconds}
+    data.register(f"potentials/{file.stem}", file, script=SCRIPT, **facts, seed=SEED, **run.machine())
+    checkpoint.unlink(missing_ok=True)
     return facts
-
-
-def keep(heights, file: Path) -> None:
-    """One float32 for each atom."""
-    from otprior_lite.train.files import write
-
-    write({"heights": heights.float()}, file)
 
 
 @torch.no_grad()
@@ -395,7 +382,7 @@ def main(arguments: list[str] | None = None) -> int:
     work.mkdir(parents=True, exist_ok=True)
     if options.toy and "OTPRIOR_DATA_DIR" not in os.environ:
         os.environ["OTPRIOR_DATA_DIR"] = str(copied(work / "data"))
-    with parallel.joined(device) as here:
+    with joined(device) as here:
         run = Run(work, here, scale)
         all_stages(run, collections(options.cifar, scale)[::-1], options)  # CIFAR-10 first
         return conclude(run, options.toy) if run.first else 0

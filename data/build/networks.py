@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from otprior_lite import data, features, schedules
 from otprior_lite.errors import torch_device
+from otprior_lite.processes import place
 from otprior_lite.randomness import seeded
-from otprior_lite.train import Design, averaged, parallel, save_model, train
+from otprior_lite.train import Design, averaged, save_model, train
 
 SEED = 0
 
@@ -70,7 +71,7 @@ def trained(recipe: Recipe, rows, checkpoint: Path, device: torch.device, *, dty
         every=recipe.every, generator=generator,
     )  # fmt: skip
     clock = []  # (step, seconds) of this life
-    first = parallel.place()[0] == 0
+    first = place()[0] == 0
     with tqdm(total=recipe.steps, desc=checkpoint.stem, unit="step", mininterval=5, disable=not first) as bar:
         for state in run:
             clock.append((state.step, time.perf_counter()))
