@@ -1,0 +1,221 @@
+"""Chapter 12: what the page claims, its checks with their slips, and the live figure against the library."""
+
+import math
+
+import pytest
+import torch
+
+from otprior_lite import check, metrics, schedules
+from otprior_lite.experiments import pictures
+from otprior_lite.randomness import seeded
+from otprior_lite.semidiscrete import BrenierMap, State, solve
+
+SCHEDULE = schedules.ddpm_linear(1000)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return pictures.world()
+
+
+@pytest.fixture(scope="module")
+def smileys(world):
+    """Training smileys as vectors, (351, 3072)."""
+    return world.train.flatten(1)
+
+
+# ---- 3,072 dimensions
+
+
+def test_fewer_points_than_dimensions_and_all_far_apart(smileys):
+    n, d = smileys.shape
+    assert n - 1 < d == 3072
+    centred = (smileys - smileys.mean(0)).double()
+    assert int(torch.linalg.matrix_rank(centred @ centred.T, rtol=1e-10)) == n - 1
+    z = torch.randn(n, d, generator=seeded())
+    apart = metrics.nearest_distance(torch.randn(200, d, generator=seeded(1)), z)
+    assert float(apart.mean()) == pytest.approx(math.sqrt(2 * d - 2 * math.sqrt(2 * d * math.log(n))), rel=0.02)
+
+
+def test_the_mean_is_most_of_the_gap_at_T_and_an_eighth_of_a_test(smileys):
+    x, alpha = smileys.double(), float(SCHEDULE.alpha(1000))
+    shift = alpha * float(x.mean(0).norm())
+    assert 0.2 < shift < 0.3  # "a quarter of a standard deviation"
+    gram = (x - x.mean(0)) @ (x - x.mean(0)).T / len(x)
+    excess = alpha**2 * (torch.linalg.eigvalsh(gram).clamp_min(0) - 1)
+    covariance = math.sqrt(float(((1 + excess).sqrt() - 1).square().sum()) + (3072 - len(x)) * (1 - math.sqrt(1 - alpha**2)) ** 2)
+    assert shift > 20 * covariance
+    normal = torch.distributions.Normal(0.0, 1.0)
+    halfway = torch.tensor(shift / 2)
+    assert float(normal.cdf(halfway) - normal.cdf(halfway - shift)) == pytest.approx(2 * float(normal.cdf(halfway)) - 1, rel=1e-4)
+
+
+# ---- the map
+
+
+def test_a_solve_sees_only_the_span_of_its_atoms():
+    atoms = torch.randn(30, 200, generator=seeded()).double() + 3
+    mean, heights = atoms.mean(0), 5 * torch.randn(30, generator=seeded(1)).double()
+    Q = torch.linalg.svd(atoms - mean, full_matrices=False)[2][:29].T
+    z = torch.randn(5000, 200, generator=seeded(2)).double()
+    small = (atoms - mean) @ Q
+    assert torch.equal(BrenierMap(atoms, heights).cell(z), BrenierMap(small, heights).cell(z @ Q))
+    full, projected = (solve(y, tolerance=0.05, generator=seeded(3)) for y in (atoms, small))
+    told = (200 - 29) + float(mean.square().sum()) + projected.w2_squared.value
+    noise = math.hypot(full.w2_squared.error, projected.w2_squared.error)
+    assert full.w2_squared.value == pytest.approx(told, abs=4 * noise)
+
+
+def test_alignment_is_bounded_by_the_number_of_atoms(smileys):
+    for t in pictures.TIMES:
+        atoms = pictures.starts(pictures.world(), t, 0)["semi-discrete"].map
+        z = torch.randn(2000, 3072, generator=seeded(5))
+        y = atoms.points
+        aligned = float((z * atoms(z)).sum(1).double().mean())
+        reach = float((y - y.mean(0)).norm(dim=1).max()) * math.sqrt(2 * math.log(len(y)))
+        assert 0.5 * reach < aligned < reach
+        saved = 2 * aligned / (3072 + float(y.square().sum(1).mean()))
+        assert 0.03 < saved < 0.07  # "about a twentieth"
+
+
+def test_thirty_percent_would_need_more_pictures_than_there_are():
+    logarithm = 0.3**2 * 3072 / 2  # sqrt(2 log N / d) = .3
+    assert logarithm == pytest.approx(0.045 * 3072) and logarithm > 100
+
+
+# ---- exercise checks: the right answer, and each slip with its own hint
+
+
+def hints_differ(verdicts):
+    assert not any(verdicts)
+    messages = [verdict.message for verdict in verdicts]
+    assert len(set(messages)) == len(messages), messages
+
+
+def told(checked, wrong):
+    """Every wrong answer is told its own words."""
+    verdicts = {words: checked(answer) for words, answer in wrong.items()}
+    hints_differ(list(verdicts.values()))
+    for words, verdict in verdicts.items():
+        assert words in verdict.message, (words, verdict)
+
+
+def _raw(cells, N):
+    return float((torch.bincount(cells, minlength=N) / len(cells) - 1 / N).abs().sum())
+
+
+def _floor(cells, N):
+    return math.sqrt(2 * N / (math.pi * len(cells)))
+
+
+def test_fresh_l1():
+    right = lambda c, N: math.sqrt(max(0, _raw(c, N) ** 2 - _floor(c, N) ** 2))
+    assert check.fresh_l1(right)
+    assert "truth behind these draws is 0.3" in check.fresh_l1(right).message
+    told(
+        check.fresh_l1,
+        {
+            "plain error": _raw,
+            "subtracted the floor": lambda c, N: _raw(c, N) - _floor(c, N),
+            "added the noise": lambda c, N: math.hypot(_raw(c, N), _floor(c, N)),
+            "floor itself": _floor,
+            "take the root": lambda c, N: _raw(c, N) ** 2 - _floor(c, N) ** 2,
+            "L1 sums sizes": lambda c, N: float((torch.bincount(c, minlength=N) / len(c) - 1 / N).square().sum()),
+            "total variation": lambda c, N: right(c, N) / 2,
+            "Sum over them": lambda c, N: right(c, N) / N,
+            "return 0 there": lambda c, N: math.sqrt(d) if (d := _raw(c, N) ** 2 - _floor(c, N) ** 2) > 0 else math.nan,
+            "raised": lambda c, N: 1 / 0,
+            "Expected a function": 3,
+            "Expected shape": lambda c, N: torch.zeros(2),
+        },
+    )
+
+
+def test_scoring_work():
+    N, d, e = 50_000, 3072, 0.05
+    S = 2 * N / (math.pi * e**2)
+    assert check.scoring_work(S * N * d)
+    told(
+        check.scoring_work,
+        {
+            "Those are the draws": S,
+            "all N atoms": S * d,
+            "product of d numbers": S * N,
+            "squared": 2 * N / (math.pi * e) * N * d,
+            "pi stands below": S * math.pi**2 * N * d,
+            "factor 2 is missing": S * N * d / 2,
+            "counts as one": 2 * S * N * d,
+            "one colour": S * N * 1024,
+            "too small": 1.0,
+        },
+    )
+
+
+def test_resumed_solve():
+    again = lambda points, file: solve(points, tolerance=0.1, generator=torch.Generator(), resume=State.load(file)).heights
+    verdict = check.resumed_solve(again)
+    assert verdict and "same bits" in verdict.message
+    warm = lambda p, f: solve(p, tolerance=0.1, generator=seeded(2), warm_start=State.load(f).heights).heights
+    assert "pass resume=" in check.resumed_solve(warm).message
+    assert "pass resume=" in check.resumed_solve(lambda p, f: solve(p, tolerance=0.1, generator=seeded(9)).heights).message
+    told(
+        check.resumed_solve,
+        {
+            "pass resume=": warm,
+            "heights of the file": lambda p, f: State.load(f).heights,
+            "not the heights of this problem": lambda p, f: torch.zeros(60),
+            "Expected shape": lambda p, f: torch.zeros(3),
+            "raised": lambda p, f: State.load("nowhere"),
+        },
+    )
+
+
+def test_fewer_dimensions():
+    def axes(atoms, k=None):
+        return torch.linalg.svd(atoms, full_matrices=False)[2][: k or len(atoms)].T
+
+    def fewer(z, atoms, k=5):
+        centred = atoms - atoms.mean(0)
+        return z @ axes(centred, k), centred @ axes(centred, k)
+
+    def wrong_axes(z, atoms):
+        centred = atoms - atoms.mean(0)
+        return z @ axes(centred, 5), centred @ axes(centred, 5).flip(1)
+
+    def centre_z(z, atoms):
+        centred = atoms - atoms.mean(0)
+        return (z - z.mean(0)) @ axes(centred, 5), centred @ axes(centred, 5)
+
+    assert check.fewer_dimensions(fewer)
+    told(
+        check.fewer_dimensions,
+        {
+            "Still 20": lambda z, a: (z, a),
+            "6 dimensions": lambda z, a: (z @ axes(a), a @ axes(a)),
+            "are fewer than": lambda z, a: fewer(z, a, 3),
+            "orthonormal": lambda z, a: (2 * fewer(z, a)[0], fewer(z, a)[1] / 2),
+            "centred z": centre_z,
+            "same axes": wrong_axes,
+            "Expected shapes": lambda z, a: (z[:3], a),
+            "raised": lambda z, a: z,
+            "Expected a function": 3,
+        },
+    )
+
+
+def test_flattering_copies():
+    def improve(samples, train, generator):
+        return torch.cat([train[: len(samples) // 2], samples[len(samples) // 2 :]])
+
+    verdict = check.flattering_copies(improve)
+    assert verdict and "copies 0.00" in verdict.message
+    held_out = pictures.world().held_out
+    told(
+        check.flattering_copies,
+        {
+            "must fall": lambda s, t, g: t.mean(0) + 0.8 * (s - t.mean(0)),
+            "then it is a model": lambda s, t, g: held_out[: len(s)],
+            "Expected a tensor": lambda s, t, g: t[:3],
+            "Expected a function": 3,
+        },
+    )
