@@ -1,0 +1,160 @@
+"""data/build/cifar_scale.py, the script of all that needs a GPU: a rehearsal on the CPU, killed in the middle.
+
+CIFAR-10's pictures are not shipped; emoji in the same kind of JPEG store stand in for them.
+"""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from zoo import rng
+
+from otprior_lite import data, schedules
+from otprior_lite.priors import Potential
+from otprior_lite.train import load_model
+from otprior_lite.train.files import read
+from otprior_lite.train.images import unet_config
+
+pytest.importorskip("diffusers")
+image = pytest.importorskip("PIL.Image")
+SHIPPED = data.root()
+SCRIPT = SHIPPED / "build" / "cifar_scale.py"
+
+
+def store(pictures, y, n_train, file):
+    """Pictures (n, 32, 32, 3) as the store of JPEG files: one header, payloads end to end, no end markers."""
+    files = []
+    for picture in pictures:
+        stream = io.BytesIO()
+        image.fromarray(picture).save(stream, "JPEG", quality=75)
+        files.append(stream.getvalue())
+    header = os.path.commonprefix(files)
+    payloads = [content[len(header) : -2] for content in files]
+    assert all(content.endswith(b"\xff\xd9") for content in files) and len(header) > 100
+    bytes_of = lambda content: np.frombuffer(content, dtype=np.uint8)
+    length = np.array([len(payload) for payload in payloads], dtype=np.uint16)
+    np.savez(file, header=bytes_of(header), payload=bytes_of(b"".join(payloads)), length=length, y=y, n_train=n_train)
+    return [np.asarray(image.open(io.BytesIO(content))) for content in files]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A copy of the data that the script reads, and a store of 44 pictures, 36 of them for training."""
+    place = tmp_path_factory.mktemp("scale")
+    (place / "data").mkdir()
+    for name in ("MANIFEST.json", "emoji32.npz"):
+        shutil.copy(data.root() / name, place / "data" / name)
+    with np.load(data.path("emoji32"), allow_pickle=False) as archive:
+        store(archive["x"][:44], (np.arange(44) % 10).astype("uint8"), 36, place / "cifar.npz")
+    return place
+
+
+def words(place):
+    return ["--toy", "--cifar", str(place / "cifar.npz"), "--work", str(place / "work"), "--device", "cpu"]
+
+
+@pytest.fixture
+def script(place, monkeypatch):
+    """The script as a module, on the copied data; it does nothing unless `main` is called."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("OTPRIOR_DATA_DIR", str(place / "data"))
+    import cifar_scale
+
+    return cifar_scale
+
+
+def test_the_store_of_pictures_is_read(script, tmp_path):
+    """Every picture, its class and its side come back; bytes as Pillow decodes them."""
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    decoded = store(pictures, np.arange(7, dtype=np.uint8), 5, tmp_path / "store.npz")
+    rows, held_out = script.unpack(tmp_path / "store.npz")
+    assert (len(rows.x), len(held_out.x)) == (5, 2) and rows.y.tolist() + held_out.y.tolist() == list(range(7))
+    found = ((torch.cat([rows.x, held_out.x]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(found, decoded)
+    np.savez(tmp_path / "other.npz", x=pictures)
+    with pytest.raises(ValueError, match="other.npz: expected arrays header, payload, length, y, n_train, got"):
+        script.unpack(tmp_path / "other.npz")
+
+
+def test_all_stages_killed_once_and_gone_on(place, script, capsys):
+    """SIGKILL while a network trains; the second run goes on from the checkpoint and makes everything; a third makes nothing."""
+    checkpoint = place / "work" / "toy" / "cifar10_jpeg75_small.safetensors"
+    quiet, patience = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, time.monotonic() + 120
+    process = subprocess.Popen([sys.executable, str(SCRIPT), *words(place)], env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet)
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < patience:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    step = int(read(checkpoint)[0]["step"])
+    assert 0 < step < 8 and not (place / "data" / "weights").exists()
+    assert script.main(words(place)) == 0
+    output = capsys.readouterr().out
+    assert "modes: is there" in output and "tests: is there" in output and "train_cifar10_jpeg75_small: is there" not in output
+    assert int(read(checkpoint)[0]["step"]) == 8
+
+    data_folder = place / "data"
+    manifest = json.loads((data_folder / "MANIFEST.json").read_text())
+    weights = ["weights/cifar10_jpeg75_small", "weights/emoji32_small"]
+    potentials = [f"potentials/cifar10_jpeg75_t{t}" for t in (1000, 600, 300)]
+    made = set(manifest) - set(json.loads((SHIPPED / "MANIFEST.json").read_text()))
+    assert made <= {*weights, *potentials, "results/cifar_scale"}
+    entry = manifest[weights[0]]
+    assert entry["label"] == "CIFAR-10 (JPEG q75)" and entry["pictures"] == 32 and "CPU" in entry["device"]
+    for name in weights:
+        file = data_folder / manifest[name]["file"]
+        assert {tensor.dtype for tensor in load_file(file).values()} == {torch.float16}
+        design, denoiser = load_model(file)
+        x = torch.randn(2, *design.shape, generator=rng())
+        assert design.shape == (3, 32, 32) and bool(denoiser(x, 500.0).isfinite().all())
+
+    record = json.loads((data_folder / "results" / "cifar_scale.json").read_text(), parse_constant=pytest.fail)
+    stages = record["stages"]
+    assert record["toy"] and stages["tests"]["exit"] == 0 and "skipped" in stages["tests"]["summary"]
+    assert set(stages["modes"]["pictures_a_second"]) == {"float32", "bfloat16"} and not stages["modes"]["failed"]
+    for name in ("cifar10_jpeg75_small", "emoji32_small"):
+        assert min(stages[f"train_{name}"]["rms_error"]["held_out"]) > 0 and stages[f"sampling_{name}"]["pictures_a_second"] > 0
+        assert (place / "work" / "toy" / f"{name}.png").exists()
+    assert not list((place / "work" / "toy").glob("*.state")) and not list(data_folder.rglob("*.new"))
+
+    unchanged = {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
+    assert script.main(words(place)) == 0
+    assert capsys.readouterr().out.count(": is there") == len(stages) == 9
+    assert unchanged == {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
+    replayed(script, place, potentials, manifest)
+
+
+def replayed(script, place, potentials, manifest):
+    """The kept heights replay on the pictures of the store, and hold their tolerance on a fresh sample."""
+    points = script.unpack(place / "cifar.npz")[0].distinct().x[:32]
+    for name in potentials:
+        potential = Potential.load(place / "data" / manifest[name]["file"])
+        error = potential.verify(points, schedules.ddpm_linear(), n=20_000, generator=rng(1))
+        assert potential.heights.shape == (32,) and error.interval[1] < potential.tolerance == 0.4
+        assert f"t{potential.t:g}" in name and manifest[name]["label"] == "CIFAR-10 (JPEG q75)"
+
+
+def test_the_network_fits_a_shipped_file():
+    """ "small", told ten classes, in float16: below the 16 MB of a file that is shipped."""
+    diffusers = pytest.importorskip("diffusers")
+    with torch.device("meta"):
+        model = diffusers.UNet2DModel(**unet_config("small", (3, 32, 32), 10))
+    assert 12e6 < 2 * sum(p.numel() for p in model.parameters()) < 15e6
+
+
+def test_without_a_gpu_it_says_so(place, script):
+    """Not silently for weeks: no GPU, no --toy."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(ValueError, match="--device: expected a GPU, --toy, or --device cpu and weeks, got no GPU here"):
+        script.main(["--work", str(place / "none")])
+    assert not (place / "none").exists()
