@@ -11,12 +11,14 @@ from ..errors import known
 
 # study: module here that holds it, as `STUDY`
 _STUDIES: dict[str, str] = {
+    "blocks": "blocks",
     "budget": "budget_grid",
     "budget_map": "budget_map",
     "late_start": "late_start",
     "conditional": "conditional",
     "estimators": "estimators",
     "pictures": "pictures",
+    "pictures_budget": "pictures_budget",
     "prior_error": "prior_error",
     "regimes": "regimes",
     "shootout": "shootout",
