@@ -7,7 +7,7 @@ Each file is a plain .npz of unsigned bytes and rows, no pickles:
 
     outputs         (start, t, calls, EACH, 3, 32, 32), or (guidance, group, EACH, 3, 32, 32); grey level v is v / 127.5 - 1
     near_train      (start, t, calls, EACH), of the smileys alone: row of the nearest picture in `pictures.world().train`
-    near_held_out   the same in the reference half of seed 0, `pictures.halves(world, 0)[1]`
+    near_held_out   the same in the reference half of seed 0, `pictures.halves(world.held_out, 0)[1]`
 
 Starts, times and calls are in the order of STARTS, TIMES and NFES of `otprior_lite.experiments.pictures`, whose `atlas()` reads the
 file; GUIDANCE of `pictures_groups`, whose `groups()` does. The smileys are the first EACH of seed 0 of the study, so starts
@@ -32,7 +32,7 @@ EACH = 6
 def smileys() -> dict[str, np.ndarray]:
     """The arrays of pictures_atlas."""
     world = pictures.world()
-    reference = pictures.halves(world, 0)[1]
+    reference = pictures.halves(world.held_out, 0)[1]
     shape = len(pictures.STARTS), len(pictures.TIMES), len(pictures.NFES), EACH
     outputs = torch.empty(math.prod(shape[:3]), EACH, *world.train.shape[1:])
     settings = [(start, t, calls) for start in pictures.STARTS for t in pictures.TIMES for calls in pictures.NFES]

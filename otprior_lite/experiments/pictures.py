@@ -10,92 +10,29 @@ MEASURES of each start, time and number of calls. Quality: Frechet distance (not
 recall in the features of the shipped classifier, energy distance of pixels. Memorisation: is a sample nearer to training
 than to held-out pictures, is it a copy, does it come twice? 75 pictures in 96 features bias a Frechet distance upward, so
 two samples of data are measured in the same way and at the same number: the oracle's half ("held-out"), which is the
-floor, and as many training pictures ("training"), which is what perfect copies score. 66 cells of 50 s at most on one core, one
-process each; a killed run loses the cells it was in. Chapter 12 shows the rows.
+floor, and as many training pictures ("training"), which is what perfect copies score. 63 cells of 50 s on one core, and three of
+a second; a killed run loses the cells it was in. Chapter 12 shows the rows.
 """
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 import torch
 
-from .. import data, features, metrics, priors
+from .. import data, features, metrics
 from ..estimate import over_seeds
-from ..forward import noise
 from ..randomness import permutation, seeded
 from ..samplers import sample
-from ..schedules import Schedule
-from ..train import load_model
+from .smileys import STARTS, TIMES, World, halves, smileys, starts, world
 from .study import Study, load
 
-STARTS = ("standard", "moment-matched", "semi-discrete", "smoothed", "fresh-noise", "data-initialised", "oracle")
-TIMES = (250, 500, 1000)
 NFES = (5, 10, 20, 50)
 METHOD = "dpmpp2m"
 SEEDS = (0, 1, 2)
 SAMPLES = 75
-"""Pictures a cell, and pictures of the oracle's half."""
-TAU = 0.3
-"""Temperature of the smoothed start, in units of the score scale."""
-TOLERANCE = 0.1
-"""L1 error of the cell masses at which a map is done."""
-GROUP = 0
-"""Smileys & Emotion."""
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """train (351, 3, 32, 32) and held_out (153, 3, 32, 32), smileys in [-1, 1]; denoiser: the shipped network, which saw train alone."""
-
-    schedule: Schedule
-    train: torch.Tensor
-    held_out: torch.Tensor
-    denoiser: object
-
-
-@cache
-def world() -> World:
-    """The distinct training smileys of `features.split("emoji32")`, the held-out ones, and the network of `weights/smileys`."""
-    train, held = (rows.rows(rows.y == GROUP).x for rows in (part.distinct() for part in features.split("emoji32")))
-    denoiser = load_model(data.path("weights/smileys"))[1]
-    return World(denoiser.schedule, train, held, denoiser)
-
-
-@dataclass(frozen=True, eq=False)
-class Unseen(priors.DataInitialised):
-    """p_t as far as there are unseen draws of p_0: held-out pictures, none twice before all came once, with fresh noise."""
-
-    name = "oracle"
-
-    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        order = torch.cat([permutation(len(self.points), generator) for _ in range(-(-n // len(self.points)))])[:n]
-        return noise(self.points[order], self.schedule, self.t, generator)
-
-
-def halves(world: World, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Held-out pictures of 25 names, for the oracle, and of the other 26, to compare with: a name's three drawings stay together."""
-    names = len(world.held_out) // 3
-    order = permutation(names, seeded(100 + seed))
-    pick = lambda index: torch.cat([world.held_out[index + vendor * names] for vendor in range(3)])
-    return pick(order[: names // 2]), pick(order[names // 2 :])
-
-
-@lru_cache(maxsize=1)
-def starts(world: World, t: float, seed: int) -> dict[str, priors.Prior]:
-    """The seven starts at t by name. Maps and noised atoms are new for each seed; the smoothed start shares the map's solve.
-
-    "moment-matched" has the training pictures' covariance in full: a diagonal and all 350 directions of the data.
-    """
-    fit = lambda kind, **options: kind.fit(world.train, world.schedule, t, generator=seeded(1000 + seed), **options)
-    hard = fit(priors.SemiDiscrete, tolerance=TOLERANCE)
-    found = (
-        fit(priors.Standard), fit(priors.MomentMatched, form="low-rank", rank=len(world.train)), hard,
-        priors.Smoothed(hard.map.smooth(TAU), hard.shape), fit(priors.FreshNoise, tolerance=TOLERANCE),
-        fit(priors.DataInitialised), Unseen(halves(world, seed)[0], world.schedule, float(t)),
-    )  # fmt: skip
-    return {prior.name: prior for prior in found}
+"""Pictures a cell, as many as the oracle's half holds."""
 
 
 def draws(world: World, t: float, seed: int, name: str, n: int = SAMPLES) -> torch.Tensor:
@@ -123,7 +60,7 @@ are root mean squares of numbers in [-1, 1]."""
 
 def grade(world: World, seed: int, x: torch.Tensor) -> list[float]:
     """MEASURES of pictures x (n, 3, 32, 32), four digits each."""
-    reference, train = halves(world, seed)[1], world.train
+    reference, train = halves(world.held_out, seed)[1], world.train
     seen = [features.load("emoji32").pooled(pictures) for pictures in (x, reference)]
     covered = metrics.precision_recall(*seen, generator=seeded(3000 + seed))
     to_train, fresh, to_held_out, others = (
@@ -163,7 +100,7 @@ def measure(cell: dict) -> dict:
     found, seed = world(), cell["seed"]
     if cell["start"] == "data":
         shuffled = found.train[permutation(len(found.train), seeded(4000 + seed))]
-        return {"held-out": grade(found, seed, halves(found, seed)[0]), "training": grade(found, seed, shuffled[:SAMPLES])}
+        return {"held-out": grade(found, seed, halves(found.held_out, seed)[0]), "training": grade(found, seed, shuffled[:SAMPLES])}
     x = draws(found, cell["t"], seed, cell["start"])
     return {"runs": [[k, *grade(found, seed, ends(found, x, cell["t"], k))] for k in cell.get("calls", NFES)]}
 
@@ -221,3 +158,26 @@ def atlas() -> Atlas:
     with np.load(data.path("results/pictures_atlas"), allow_pickle=False) as archive:
         outputs, *near = (torch.from_numpy(archive[key]) for key in ("outputs", "near_train", "near_held_out"))
     return Atlas(outputs.float() / 127.5 - 1, *(index.long() for index in near))
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Outputs (k, 3, 32, 32) of a start at t, and the nearest training and held-out picture of each."""
+
+    start: str
+    t: float
+    outputs: torch.Tensor
+    train: torch.Tensor
+    held_out: torch.Tensor
+
+
+def neighbours(starts=("semi-discrete", "data-initialised", "oracle"), times=TIMES, calls: int = 20) -> list[Neighbours]:
+    """Of the atlas, time by time; no network is called."""
+    found, shown, (train, held_out) = [], atlas(), smileys()
+    reference = halves(held_out, 0)[1]
+    for t in times:
+        for start in starts:
+            at = STARTS.index(start), TIMES.index(t), NFES.index(calls)
+            near = train[shown.near_train[at]], reference[shown.near_held_out[at]]
+            found.append(Neighbours(start, t, shown.outputs[at], *near))
+    return found
