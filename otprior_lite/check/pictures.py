@@ -155,8 +155,7 @@ def flattering_copies(answer, n: int = 153) -> Verdict:
     """
     if not callable(answer):
         return Verdict(False, "Expected a function of (samples, train, generator) that returns n pictures.")
-    world = pictures.world()
-    train, held_out = world.train, world.held_out
+    train, held_out = pictures.smileys()
     samples = _gaussian_pictures(train, n)
     drawn = answer(samples.clone(), train.clone(), seeded(7))
     if not isinstance(drawn, torch.Tensor) or drawn.shape != samples.shape:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import optional
-from .pictures import NFES, STARTS, TIMES, Atlas, Score, nearest, world
+from .pictures import NFES, STARTS, TIMES, Atlas, Score, nearest, smileys
 
 SHOWN = ("frechet", "closer", "copies", "to_train")
 QUALITY = 82
@@ -20,7 +20,7 @@ QUALITY = 82
 def album(atlas: Atlas, scores: dict[tuple[str, float, int], Score]) -> dict:
     """JSON-able. numbers: for each key "start t calls" the mean and standard error of each measure in SHOWN; "held-out" and
     "training" are keys, too. distances: root mean square distance of each shown picture to its neighbour."""
-    train, each = world().train, atlas.outputs.shape[3]
+    train, each = smileys()[0], atlas.outputs.shape[3]
     used, near = atlas.near_train.unique(return_inverse=True)
     apart = [nearest(pictures.flatten(0, 2), train)[0][:, 0].reshape(pictures.shape[:3]) for pictures in atlas.outputs]
     key = lambda start, t, calls: f"{start} {t:g} {calls}" if calls else start

@@ -14,14 +14,9 @@ SCHEDULE = schedules.ddpm_linear(1000)
 
 
 @pytest.fixture(scope="module")
-def world():
-    return pictures.world()
-
-
-@pytest.fixture(scope="module")
-def smileys(world):
+def smileys():
     """Training smileys as vectors, (351, 3072)."""
-    return world.train.flatten(1)
+    return pictures.smileys()[0].flatten(1)
 
 
 # ---- 3,072 dimensions
@@ -209,7 +204,7 @@ def test_flattering_copies():
 
     verdict = check.flattering_copies(improve)
     assert verdict and "copies 0.00" in verdict.message
-    held_out = pictures.world().held_out
+    held_out = pictures.smileys()[1]
     told(
         check.flattering_copies,
         {
