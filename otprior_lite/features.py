@@ -10,24 +10,29 @@ with the probabilities of the last layer:
 
 The numbers are no FID. That name belongs to one other network (Inception v3, 2,048 features, learned on ImageNet), to
 50,000 samples and to the square of the distance; values in the features of two networks do not compare. Whoever has
-that network can pass its features in the same way.
+the weights of that network passes its features in the same way: `inception`.
 
 Two cautions. The classifier is surer of the pictures it learned from than of new ones, and the features of the two differ
 by more than the floor: compare with the held-out pictures of `split`, or copies of training data look better than fresh data. And
 it is sure of things that are no picture at all: uniform noise mixes fewer modes than emoji do. Precision tells them apart.
 """
 
+import io
 import math
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from torch import nn
 
 from . import data
-from .errors import expect, known, real_tensor
+from .archive import read
+from .errors import expect, known, optional, real_tensor
 from .randomness import check_generator
 from .train import load_weights
 
@@ -141,3 +146,49 @@ def _kin(name: str) -> str:
     """What names of nearly equal drawings share: `running` for `man_running_facing_right`."""
     words = (word.rstrip("0123456789") for word in re.split("[-_]", name))
     return " ".join(word for word in words if word and word not in _ALIKE)
+
+
+def inception(weights, device="cpu") -> Callable[[torch.Tensor], torch.Tensor]:
+    """The features (n, 2048) of pictures (n, 3, h, w) in [-1, 1] that FID is made of: for `features=` of `frechet`.
+
+    weights: a file with the weights of Inception v3 as torch-fidelity takes them (its converted "inception-2015-12-05", Apache
+    2.0), .pth or .safetensors; nothing is downloaded and nothing in the file is executed. device: where the network computes;
+    features return to the device and dtype of the pictures. Values beyond [-1, 1] are clipped and rounded to 8 bits, as in a
+    picture file; the network then enlarges them to 299 x 299 as TensorFlow 1 did (bilinear, no antialiasing), and scales
+    (byte - 128) / 128. With it, and only with it,
+
+        FID = metrics.frechet(x, y, features=features.inception(weights), repeats=1).value ** 2
+
+    for 50,000 samples x and the training set y; fewer samples read higher. Needs the extra `fid`.
+    Source: Heusel et al. 2017; Obukhov et al. 2020 (torch-fidelity).
+    """
+    kind = optional("torch_fidelity", "fid").FeatureExtractorInceptionV3
+    if not Path(weights).exists():
+        raise FileNotFoundError(f"no such file: {weights}")
+    try:
+        network = kind("inception", ["2048"], feature_extractor_weights_path=_tensors_only(weights))
+    except (RuntimeError, ValueError, TypeError, EOFError, AttributeError, UnpicklingError) as error:
+        raise ValueError(f"{weights}: expected the weights of Inception v3 for torch-fidelity, got {str(error)[:300]}") from error
+    network.to(device)
+
+    @torch.no_grad()
+    def pooled(x):
+        x = real_tensor(x, "x")
+        fits = x.ndim == 4 and len(x) > 0 and x.shape[1] == 3
+        expect(fits, "x", "pictures (n, 3, height, width) in [-1, 1]", f"shape {tuple(x.shape)}")
+        pixels = lambda block: ((block.clamp(-1, 1) + 1) * 127.5).round().to(device, torch.uint8)
+        return torch.cat([network(pixels(block))[0] for block in x.split(_BLOCK // 4)]).to(x)
+
+    return pooled
+
+
+def _tensors_only(weights) -> io.BytesIO:
+    """The tensors of a file, read without executing what a pickle may hold, as torch-fidelity wants to read them."""
+    if str(weights).endswith(".safetensors"):
+        tensors = read(weights)[0]
+    else:
+        tensors = torch.load(weights, map_location="cpu", weights_only=True)
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    buffer.seek(0)
+    return buffer
