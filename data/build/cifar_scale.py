@@ -8,7 +8,8 @@
 
 Every stage leaves WORK/STAGE.json. It is skipped when that file tells of the same settings, and it goes on inside when it was
 killed. At the end data/results/cifar_scale.json has all of them, with the name of the device. Several GPUs or machines that
-share a disk: `torchrun --nproc-per-node 8 data/build/cifar_scale.py ...` gives the same networks and maps, sooner.
+share a disk: `torchrun --nproc-per-node 8 data/build/cifar_scale.py ...` gives the same networks and maps, sooner. So far it
+has been rehearsed on CPUs only: the recipes of "small" are guesses from smaller networks.
 
 --cifar is the 60,000 pictures as JPEG (`unpack` says how they lie there); the results are then called "CIFAR-10 (JPEG q75)".
 Without it the official pictures are taken, if `otprior data cifar10` has fetched them; else the stages of CIFAR-10 are left
@@ -40,6 +41,7 @@ from otprior_lite.data.cifar10 import CLASSES
 from otprior_lite.data.files import digest
 from otprior_lite.data.pixels import unit
 from otprior_lite.errors import expect, optional, torch_device
+from otprior_lite.experiments.pictures import TIMES
 from otprior_lite.figures import sheet
 from otprior_lite.forward import noise
 from otprior_lite.priors import Potential, Standard, potential_steps
@@ -52,7 +54,6 @@ from otprior_lite.train import load_model, save_model
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "python data/build/cifar_scale.py"
 SCHEDULE = schedules.ddpm_linear()
-TIMES = (1000, 600, 300)  # t' of the maps
 LARGEST = 16e6  # bytes of a file that is shipped
 RECIPES = {
     "cifar10": Recipe("cifar10", None, "small", 40_000, 256, lr=4e-4, ema=0.9995, every=1000),
@@ -80,7 +81,7 @@ class Scale:
     tests: str = "tests"
 
 
-TOY = Scale(32, 8, 4, "tiny", 1, 2, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py")
+TOY = Scale(32, 8, 4, "tiny", 1, 3, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py")
 
 
 @dataclass(frozen=True, eq=False)

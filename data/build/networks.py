@@ -81,10 +81,11 @@ def trained(recipe: Recipe, rows, checkpoint: Path, device: torch.device, *, dty
 
 
 def _rate(clock, batch: int) -> float | None:
-    """Pictures a second without the first tenth, in which kernels are chosen and compiled; None for less than two steps."""
-    if len(clock) < 2:
+    """Pictures a second without the first tenth, in which kernels are chosen and compiled, and the last step, which writes a
+    checkpoint; None for less than three steps."""
+    if len(clock) < 3:
         return None
-    (first, start), (last, end) = clock[len(clock) // 10], clock[-1]
+    (first, start), (last, end) = clock[len(clock) // 10], clock[-2]
     return (last - first) * batch / (end - start)
 
 

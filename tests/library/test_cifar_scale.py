@@ -105,7 +105,7 @@ def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     data_folder = place / "data"
     manifest = json.loads((data_folder / "MANIFEST.json").read_text())
     weights = ["weights/cifar10_jpeg75_small", "weights/emoji32_small"]
-    potentials = [f"potentials/cifar10_jpeg75_t{t}" for t in (1000, 600, 300)]
+    potentials = [f"potentials/cifar10_jpeg75_t{t}" for t in (250, 500, 1000)]
     made = set(manifest) - set(json.loads((SHIPPED / "MANIFEST.json").read_text()))
     assert made <= {*weights, *potentials, "results/cifar_scale"}
     entry = manifest[weights[0]]
