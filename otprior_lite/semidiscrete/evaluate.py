@@ -19,7 +19,7 @@ from ..estimate import Estimate
 from ..randomness import check_generator
 from .brenier import BrenierMap
 from .fit import MassError
-from .problem import robust_centre
+from .problem import in_span, robust_centre
 from .sampling import Sampler
 
 UPPER = 1.96  # half-width of the interval in standard errors
@@ -59,7 +59,7 @@ def verify(map: BrenierMap, weights=None, *, n: int, generator: torch.Generator)
     weights = probability_vector(weights, len(map.points), map.points.double())
     expect(bool((weights > 0).all()), "weights", "positive entries", "a zero")
     points = map.points.double()
-    sampler = Sampler((points - robust_centre(points)).to(map.points.dtype))
+    sampler = Sampler(in_span(points - robust_centre(points)).to(map.points.dtype))
     return evaluate(sampler, map.heights, weights, math.ceil(count(n) / sampler.rows), check_generator(generator)).error
 
 

@@ -194,6 +194,39 @@ def test_rotation_recycling_has_no_bias():
     assert recycled.error.chi2.floor * recycled.samples < 0.6 * plain.error.chi2.floor * plain.samples
 
 
+def test_few_atoms_in_many_dimensions_are_solved_in_their_span():
+    """30 atoms in 400 dimensions: the same scalar products in 29, so the same cells; the solve keeps its promise in all 400."""
+    from otprior_lite.semidiscrete.problem import in_span, pose
+
+    points = gaussian(30, 400, dtype=torch.float64)
+    centred, few = points - points.mean(0), pose(points).centred(torch.float64, "cpu")
+    assert few.shape == (30, 29)
+    torch.testing.assert_close(few @ few.T, centred @ centred.T, atol=1e-10, rtol=0)
+    frame = torch.linalg.lstsq(few, centred).solution  # (29, 400), orthonormal rows: z -> its coordinates in the span
+    torch.testing.assert_close(frame @ frame.T, torch.eye(29, dtype=torch.float64), atol=1e-10, rtol=0)
+    heights, z = gaussian(30, dtype=torch.float64), gaussian(5000, 400, seed=3, dtype=torch.float64)
+    assert torch.equal(BrenierMap(few, heights).cell(z @ frame.T), BrenierMap(centred, heights).cell(z))
+    fit = solve(points.float(), tolerance=0.05, generator=generator())
+    error, sd = fresh_error(fit, 100_000)  # on draws of 400 numbers, with the atoms as given
+    assert fit.converged and error**2 <= 0.05**2 + 6 * sd
+    assert in_span(gaussian(30, 59)).shape == (30, 59) and in_span(gaussian(1, 5)).shape == (1, 5)
+
+
+def test_the_span_and_the_whole_space_give_the_same_heights(monkeypatch):
+    """Solved far below the tolerance of anything else here, with and without the shorter coordinates."""
+    from otprior_lite.semidiscrete import problem
+
+    points = gaussian(12, 40, seed=5)
+    short = solve(points, tolerance=0.01, generator=generator(1))
+    monkeypatch.setattr(problem, "in_span", lambda centred: centred)
+    whole = solve(points, tolerance=0.01, generator=generator(2))
+    assert short.converged and whole.converged
+    # Newton's diagonal turns an error of the masses into one of the heights: dh = |y| / phi(q) dw
+    slope = float(points.norm(dim=1).mean()) / (math.exp(-(1.38**2) / 2) / math.sqrt(2 * math.pi))
+    assert float((short.heights - whole.heights).abs().sum()) < 2 * 0.02 * slope
+    assert float(whole.heights.abs().sum()) > 10 * 0.02 * slope
+
+
 def _worker(rank, world, path, points):
     import torch.distributed as dist
 
