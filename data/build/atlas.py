@@ -9,14 +9,14 @@ Each file is a plain .npz of unsigned bytes and rows, no pickles:
     near_train      (start, t, calls, EACH), of the smileys alone: row of the nearest picture in `pictures.world().train`
     near_held_out   the same in the reference half of seed 0, `pictures.halves(world.held_out, 0)[1]`
 
-Starts, times and calls are in the order of STARTS, TIMES and NFES of `otprior_lite.experiments.pictures`, whose `atlas()` reads the
-file; GUIDANCE of `pictures_groups`, whose `groups()` does. The smileys are the first EACH of seed 0 of the study, so starts
-that take codes share them along `start`.
+Starts, times and calls are in the order of STARTS, TIMES and NFES of `otprior_lite.experiments.pictures`, whose `atlas()`
+reads the file; guidance in that of GUIDANCE of `pictures_groups`, whose `groups()` reads the other. The smileys are the first
+EACH of seed 0 of the study, so starts that take codes share them along `start`.
 """
 
 import argparse
 import io
-import math
+import itertools
 
 import numpy as np
 import torch
@@ -34,15 +34,16 @@ def smileys() -> dict[str, np.ndarray]:
     world = pictures.world()
     reference = pictures.halves(world.held_out, 0)[1]
     shape = len(pictures.STARTS), len(pictures.TIMES), len(pictures.NFES), EACH
-    outputs = torch.empty(math.prod(shape[:3]), EACH, *world.train.shape[1:])
-    settings = [(start, t, calls) for start in pictures.STARTS for t in pictures.TIMES for calls in pictures.NFES]
-    for k, (start, t, calls) in enumerate(tqdm(settings, unit="sheet", mininterval=5)):
-        x = pictures.draws(world, t, 0, start)[:EACH]
-        outputs[k] = pictures.ends(world, x, t, calls)
-    flat = outputs.flatten(0, 1)
+    outputs = torch.empty(*shape, *world.train.shape[1:])
+    settings = list(itertools.product(range(len(pictures.TIMES)), range(len(pictures.STARTS)), range(len(pictures.NFES))))
+    for i, j, k in tqdm(settings, unit="sheet", mininterval=5):
+        t = pictures.TIMES[i]
+        x = pictures.draws(world, t, 0, pictures.STARTS[j])[:EACH]
+        outputs[j, i, k] = pictures.ends(world, x, t, pictures.NFES[k])
+    flat = outputs.flatten(0, 3)
     near = {name: pictures.nearest(flat, y)[1][:, 0] for name, y in (("train", world.train), ("held_out", reference))}
     rows = {f"near_{name}": index.reshape(shape).numpy().astype(np.uint16) for name, index in near.items()}
-    return {"outputs": levels(outputs.reshape(*shape, *world.train.shape[1:])), **rows}
+    return {"outputs": levels(outputs), **rows}
 
 
 def groups() -> dict[str, np.ndarray]:

@@ -88,7 +88,7 @@ def _below(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def cells(quick: bool) -> list[dict]:
-    """Every seed, start time and start, with all numbers of calls in one cell, and the data of every seed; quick: two of them, small."""
+    """Every seed's data, and every seed, start time and start with all numbers of calls in one cell; quick: two."""
     if quick:
         return [{"seed": 0, "t": 250, "start": "semi-discrete", "calls": [5]}, {"seed": 0, "start": "data"}]
     grid = [{"seed": seed, "t": t, "start": start} for seed in SEEDS for t in TIMES for start in STARTS]
@@ -100,7 +100,8 @@ def measure(cell: dict) -> dict:
     found, seed = world(), cell["seed"]
     if cell["start"] == "data":
         shuffled = found.train[permutation(len(found.train), seeded(4000 + seed))]
-        return {"held-out": grade(found, seed, halves(found.held_out, seed)[0]), "training": grade(found, seed, shuffled[:SAMPLES])}
+        samples = {"held-out": halves(found.held_out, seed)[0], "training": shuffled[:SAMPLES]}
+        return {name: grade(found, seed, x) for name, x in samples.items()}
     x = draws(found, cell["t"], seed, cell["start"])
     return {"runs": [[k, *grade(found, seed, ends(found, x, cell["t"], k))] for k in cell.get("calls", NFES)]}
 

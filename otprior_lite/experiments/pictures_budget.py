@@ -39,7 +39,7 @@ TERMS = ("start", "discretisation", "score", "total", "matched")
 
 
 def terms(denoiser, exact, schedule, t, x, starts, calls, fine: int = FINE) -> list[list]:
-    """[start, calls, *TERMS] for each start: the same number of pictures as the true draws x (n, ...) of p_t, paired with them."""
+    """[start, calls, *TERMS] for each of `starts`, (n, ...) like the true draws x of p_t and paired with them, row by row."""
     run = lambda score, x, steps: sample(score, schedule, x, steps=steps, t_start=t, method=METHOD)
     ideal, settled = run(exact, x, fine), run(denoiser, x, fine)
     rows = []

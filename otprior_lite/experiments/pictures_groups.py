@@ -39,8 +39,8 @@ def drawn(each: int, seed: int = 0) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """outputs (guidance, group, k, 3, 32, 32) in [-1, 1]; names of the groups; right: share that the classifier puts into the told
-    group, by guidance; held_out: the same share of held-out pictures, every group weighted equally."""
+    """outputs: (guidance, group, k, 3, 32, 32) in [-1, 1]. names: of the groups. right: share that the classifier puts into the
+    group that was told, by guidance. held_out: the same of held-out pictures, every group with equal weight."""
 
     outputs: torch.Tensor
     names: tuple[str, ...]

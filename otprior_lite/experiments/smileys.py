@@ -1,4 +1,4 @@
-"""The smileys of emoji32 as a world: training pictures, held-out ones, the network that saw the first, and seven ways to start it.
+"""The smileys of emoji32 as a world: training and held-out pictures, the network that saw the first, seven ways to start it.
 
 Starts that the data decide are fitted to the training pictures. The oracle noises pictures that neither network nor starts
 have seen, the only unseen draws of p_0 there are; so that they can be compared with something, half of the held-out names
@@ -28,7 +28,7 @@ GROUP = 0
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """train (351, 3, 32, 32) and held_out (153, 3, 32, 32), smileys in [-1, 1]; denoiser: the shipped network, which saw train alone."""
+    """train (351, 3, 32, 32) and held_out (153, 3, 32, 32), in [-1, 1]; denoiser: the shipped network, which saw train alone."""
 
     schedule: Schedule
     train: torch.Tensor
@@ -62,7 +62,7 @@ class Unseen(priors.DataInitialised):
 
 
 def halves(held_out: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Held-out pictures of 25 names, for the oracle, and of the other 26, to compare with: a name's three drawings stay together."""
+    """Held-out pictures of 25 names, for the oracle, and of the other 26, the reference; a name keeps its three drawings together."""
     names = len(held_out) // 3
     order = permutation(names, seeded(100 + seed))
     pick = lambda index: torch.cat([held_out[index + vendor * names] for vendor in range(3)])

@@ -61,6 +61,7 @@ def quality(theme: str, results: dict[tuple, Score], measures=("frechet", "energ
     """Distances to held-out pictures against calls: a column for each start time, the floor shaded, training pictures dotted."""
     colour = palette(theme)
     names = {"frechet": "Fréchet distance", "energy": "energy distance", "pixels": "energy distance, pixels"}
+    ticks = {"frechet": (2, 3, 5, 10, 20), "energy": (0.1, 0.3, 1, 3, 10), "pixels": (0.1, 0.3, 1, 3, 10)}
     shape = (len(TIMES) * len(measures), 1) if narrow else (len(measures), len(TIMES))
     with canvas(theme, *((3.6, 10.5) if narrow else (7.2, 5.4))) as figure:
         axes = figure.subplots(*shape, sharex=True, sharey=False if narrow else "row", squeeze=False)
@@ -74,6 +75,7 @@ def quality(theme: str, results: dict[tuple, Score], measures=("frechet", "energ
                     axis.errorbar(x, *values, ms=4.5, lw=1.2, capsize=1.5, label=name, **look(colour, name))
                 axis.set(xscale="log", yscale="log")
                 axis.set_xticks(NFES, NFES)
+                axis.set_yticks(ticks[measure], [f"{tick:g}" for tick in ticks[measure]])
                 axis.minorticks_off()
                 if narrow or measure == measures[0]:
                     axis.set_title(f"t′ = {t}" + (f", {names[measure]}" if narrow else ""), fontsize=9.5)
@@ -91,7 +93,7 @@ def _band(axis, results, measure: str, colour) -> None:
     low = max(floor - 2 * error, floor / 10) if measure != "to_train" else floor - 2 * error
     axis.axhspan(low, floor + 2 * error, color=colour.grid, alpha=0.9, lw=0, zorder=0, label="held-out pictures: the floor")
     copies = results["training", 0, 0].of(measure)[0]
-    axis.axhline(copies, color=colour.orange, lw=1.2, ls=":", label="training pictures: copies")
+    axis.axhline(copies, color=colour.ink, lw=1.3, ls=":", label="training pictures: copies")
 
 
 def memory(theme: str, results: dict[tuple, Score], calls: int = 20, narrow: bool = False):
@@ -129,7 +131,8 @@ def neighbours(theme: str, results: list[Neighbours], narrow: bool = False):
         for axis, block in zip(axes.flat, results):
             shown = [part[:each] for part in (block.outputs, block.train, block.held_out)]
             show(axis, np.concatenate([np.asarray(part) for part in shown]), each)
-            axis.set_title(f"{block.start}, t′ = {block.t:g}", fontsize=8 if narrow else 9.5, color=look(colour, block.start)["color"])
+            tint = look(colour, block.start)["color"]
+            axis.set_title(f"{block.start}, t′ = {block.t:g}", fontsize=8 if narrow else 9.5, color=tint)
         for axis in axes.flat[len(results) :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
