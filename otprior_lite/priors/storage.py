@@ -54,10 +54,11 @@ class Instant:
 
 
 def _classes() -> dict[str, type]:
+    from .patches import PatchedMap
     from .potential import Potential
 
     kept = (*Prior.__subclasses__(), *(c for base in Prior.__subclasses__() for c in base.__subclasses__()), Potential)
-    parts = (BrenierMap, SmoothMap, ExtendedMap, GaussianMixture, Empirical, Instant, MassError, Estimate)
+    parts = (BrenierMap, SmoothMap, ExtendedMap, PatchedMap, GaussianMixture, Empirical, Instant, MassError, Estimate)
     return {kind.__name__: kind for kind in (*kept, *parts)}
 
 

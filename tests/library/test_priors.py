@@ -19,7 +19,7 @@ from otprior_lite.targets import Empirical
 OU = schedules.ou(3.0)
 FITTED = (
     priors.Standard, priors.Offset, priors.MomentMatched, priors.SemiDiscrete, priors.Smoothed, priors.Extended,
-    priors.FreshNoise, priors.DataInitialised, priors.Mixture, priors.Learned, priors.Langevin,
+    priors.FreshNoise, priors.Patched, priors.DataInitialised, priors.Mixture, priors.Learned, priors.Langevin,
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def fitted(kind, points, t=1.0, schedule=OU, /, **changes):
         priors.Smoothed: transported,
         priors.Extended: transported | {"draws": 200},
         priors.FreshNoise: transported,
+        priors.Patched: transported,
         priors.Mixture: {"components": 2, "form": "full" if d <= 8 else "isotropic"},
         priors.Learned: {"steps": 2, "batch": 16, "transforms": 2 if d < 1000 else 1, "hidden": (8,), "strict": False},
         priors.Langevin: {"denoiser": EmpiricalDenoiser(points, schedule), "start": priors.Standard},
@@ -58,7 +59,7 @@ def fitted(kind, points, t=1.0, schedule=OU, /, **changes):
 SHAPES = [(1,), (2,), (8,), (64,), (3, 4, 4)]
 CASES = [(kind, shape, dtype) for kind in FITTED for shape in SHAPES for dtype in DTYPES]
 CASES += [(kind, (3, 32, 32), dtype) for kind in FITTED for dtype in DTYPES]  # 3,072 numbers
-CASES = [case for case in CASES if case[0] is not priors.Offset or len(case[1]) > 1]
+CASES = [case for case in CASES if case[0] not in (priors.Offset, priors.Patched) or len(case[1]) > 1]
 
 
 @pytest.mark.parametrize("kind, shape, dtype", CASES, ids=lambda v: getattr(v, "name", str(v).removeprefix("torch.")))
@@ -99,6 +100,7 @@ def test_names_differ_and_costs_count_what_is_kept():
     assert kept["moment-matched"] == 8 * (4 + 2)  # the root and the mean
     assert kept["data-initialised"] == 8 * 12
     assert kept["semi-discrete"] == kept["smoothed"] == kept["fresh-noise"] == 8 * (12 + 6)  # atoms and heights
+    assert kept["patched"] == 8 * (12 + 2 * 6)  # a height for each patch of an atom
     assert kept["extended"] == 8 * (12 + 6 + 12)  # and centres
     assert kept["mixture"] == 8 * (2 + 4 + 8)  # weights, means, covariances
     assert kept["langevin"] == 0  # its start is the standard prior
@@ -317,6 +319,9 @@ def refusals():
     yield "shape", lambda: priors.Offset(OU, 4)
     yield "offset", lambda: priors.Offset(OU, (1, 4), -0.1)
     yield "shape", lambda: priors.SemiDiscrete(BrenierMap(torch.zeros(2, 2), torch.zeros(2)), (3,))
+    yield "shape", lambda: priors.Patched.fit(torch.zeros(5, 4), OU, 1.0, generator=rng())
+    yield "shape", lambda: priors.Patched.fit(torch.zeros(5, 1, 4, 3), OU, 1.0, generator=rng())
+    yield "parts", lambda: priors.Patched.fit(points, OU, 1.0, generator=rng(), parts=0)
     yield "shape", lambda: priors.Mixture(triangle(), (3,))
     yield "sigma", lambda: priors.FreshNoise(BrenierMap(torch.zeros(2, 2), torch.zeros(2)), (2,), -1.0)
     yield "covariance", lambda: priors.MomentMatched([0.0, 0.0], np.eye(3))
