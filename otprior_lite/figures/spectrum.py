@@ -4,7 +4,7 @@ from ..experiments.spectrum import Spectrum
 from .style import canvas, palette
 
 _DASHES = {"linear": "-", "cosine": (0, (1, 1.2)), "Stable Diffusion": "--"}
-_WORDS = {"emoji32": "emoji, 32 x 32 x 3", "digits": "digits, 8 x 8", "cifar10": "CIFAR-10, 32 x 32 x 3"}
+_WORDS = {"emoji32": "emoji", "digits": "digits", "cifar10": "CIFAR-10 pictures"}
 
 
 def spectrum(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
@@ -25,8 +25,8 @@ def spectrum(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
                 axis.plot(k, 1 + seen.start(schedule, t).excess, **style)
             axis.set(xscale="log", yscale="log", xlim=(0.9, 1.05 * len(k)))
             axis.set_ylim(min(0.12, 0.7 * float(seen.floor[-1])), max(4.0, 1.6 * float(seen.variances[0])))
-            axis.set_title(f"{_WORDS.get(seen.name, seen.name)}; $t$ = {t:g}")
-            _plain(axis.xaxis, (1, 10, 100, 1000))
+            axis.set_title(f"{_title(seen)}; $t$ = {t:g}")
+            _plain(axis.xaxis, (1, 10, 100, 1000) if len(seen.variances) > 100 else (1, 3, 10, 30))
             _plain(axis.yaxis, (0.1, 1, 10, 100) if seen.variances[0] > 10 else (0.2, 0.5, 1, 2))
             if narrow or i < len(times):
                 axis.set_ylabel("variance of $p_t$")
@@ -58,8 +58,8 @@ def directions(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
                 axis.set_yticks(range(len(order)), [f"{start.schedule}, {start.t:g}" for start in order])
             else:
                 axis.set_yticks(range(len(order)), [""] * len(order))
-            axis.set_title(_WORDS.get(seen.name, seen.name), loc="left")
-            _plain(axis.xaxis, (1, 10, 100, 1000))
+            axis.set_title(_title(seen), loc="left")
+            _plain(axis.xaxis, (1, 10, 100, 1000) if len(seen.variances) > 100 else (1, 3, 10, 30))
         marks = [("o", "half"), ("s", "90 %"), ("D", "99 % of the covariance part")]
         handles = [
             panels[0].plot([], [], ls="", marker=m, color=colour.ink, mfc=colour.ink if m == "o" else "none", label=w)[0]
@@ -69,9 +69,13 @@ def directions(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
         return figure
 
 
+def _title(seen: Spectrum) -> str:
+    return f"{seen.n:,} {_WORDS.get(seen.name, seen.name)}, $d$ = {len(seen.variances):,}"
+
+
 def _plain(axis, values):
     """Ticks of a log axis at those of `values` that are in view, written as plain numbers."""
     low, high = axis.get_view_interval()
     ticks = [v for v in values if low <= v <= high]
-    axis.set_ticks(ticks, [f"{v:,g}" for v in ticks])
+    axis.set_ticks(ticks, [f"{v:g}" for v in ticks])
     axis.set_ticks([], minor=True)

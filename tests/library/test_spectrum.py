@@ -131,7 +131,7 @@ def test_figures_draw_what_was_computed(digits, theme, narrow):
     assert {"gap_spectrum", "gap_directions"} <= set(figures.names())
     panels = drawn.spectrum(theme, (digits, digits), narrow).axes
     assert len(panels) == 6
-    half_time = next(axis for axis in panels if axis.get_title() == "digits, 8 x 8; $t$ = 500")
+    half_time = next(axis for axis in panels if axis.get_title() == "1,797 digits, $d$ = 64; $t$ = 500")
     lines = {line.get_label(): line.get_ydata() for line in half_time.lines}
     assert lines["cosine"] == pytest.approx(1 + digits.start("cosine", 500).excess.numpy())
     assert lines["floor: as many draws of $N(0, I)$"] == pytest.approx(digits.floor.numpy())
