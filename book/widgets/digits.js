@@ -1,4 +1,5 @@
-// Chapter 11: eight digits from every start. The samples come from the library; the neighbours are found here, in the page.
+// Chapter 11: eight digits from every start, and one of them closely: its cell and its path. Samples, paths and cells come from
+// the library; the neighbours are found here, in the page.
 // The named exports are pure; a test compares them with otprior_lite.
 
 // 64 grey levels, "0".."9" and "a".."g", as numbers in [-1, 1].
@@ -39,6 +40,7 @@ export default {
         .digits label { display: inline-flex; gap: 0.35rem; align-items: center; }
         .digits input[type=range] { flex: 1 1 9rem; }
         .digits canvas { width: 100%; display: block; margin-top: 0.5rem; }
+        .digits canvas.all { cursor: pointer; }
         .digits p { margin: 0.4rem 0 0; line-height: 1.4; font-variant-numeric: tabular-nums; }
         .digits .muted { color: var(--otp-muted); }
       </style>
@@ -47,12 +49,17 @@ export default {
           <input id="digits-t" type="range" min="0" step="1"><output for="digits-t"></output></div>
         <fieldset class="priors"><legend>Start from</legend></fieldset>
         <fieldset class="scores"><legend>Score</legend></fieldset>
-        <canvas role="img"></canvas>
+        <canvas class="all" role="img"></canvas>
+        <div class="row"><label for="digits-column">Look closely at number</label>
+          <input id="digits-column" type="range" min="1" max="8" step="1"><output for="digits-column"></output></div>
+        <canvas class="one" role="img"></canvas>
         <div role="status"></div>
       </div>`;
     const find = selector => el.querySelector(selector);
-    const slider = find("input[type=range]"), output = find("output"), canvas = find("canvas"), status = find("[role=status]");
-    const data = model.get("album"), { times, shown, starts, numbers, train, test } = data;
+    const slider = find("#digits-t"), output = find("output"), canvas = find(".all"), status = find("[role=status]");
+    const picker = find("#digits-column"), picked = find("output[for=digits-column]"), closer = find(".one");
+    const data = model.get("album"), { times, shown, starts, numbers, train, test, paths, cells, mapped } = data;
+    picker.value = model.get("column");
     slider.max = times.length - 1;
     slider.value = Math.max(0, times.indexOf(model.get("t")));
     const radios = (box, key, choices) => choices.forEach(([value, text]) => {
@@ -65,6 +72,7 @@ export default {
     radios(find(".priors"), "prior", PRIORS);
     radios(find(".scores"), "score", SCORES);
 
+    let tile = 0;  // width of an image and its gap
     function draw() {
       const t = times[+slider.value], prior = model.get("prior"), key = `${model.get("score")} ${prior} ${t}`;
       output.textContent = `${t} of 1000`;
@@ -73,30 +81,56 @@ export default {
       const css = name => getComputedStyle(el).getPropertyValue(`--otp-${name}`).trim();
       const rgb = hex => [1, 3, 5].map(k => parseInt(hex.slice(k, k + 2), 16));
       const paper = rgb(css("grid")), ink = rgb(css("ink"));
-      const width = canvas.clientWidth || 640, scale = window.devicePixelRatio || 1, gap = 6;
-      const unit = Math.min((width - gap * (images.length - 1)) / images.length, 76) / 8, tile = 8 * unit + gap;
-      const head = 22, height = 3 * (head + 8 * unit + 4) + 18;
-      canvas.style.height = `${height}px`;
-      canvas.width = width * scale; canvas.height = height * scale;
-      const pen = canvas.getContext("2d");
-      pen.setTransform(scale, 0, 0, scale, 0, 0);
-      pen.clearRect(0, 0, width, height);
-      pen.font = "13px system-ui, sans-serif";
-      const line = (row, title, texts) => {
-        const top = row * (head + 8 * unit + 4);
-        pen.fillStyle = css("ink"); pen.textAlign = "left";
-        pen.fillText(title, 0, top + 15);
-        texts.forEach((text, column) => decode(text).forEach((value, k) => {
+      const width = canvas.clientWidth || 640, scale = window.devicePixelRatio || 1, gap = 6, head = 22;
+      const unit = Math.min((width - gap * (images.length - 1)) / images.length, 76) / 8;
+      tile = 8 * unit + gap;
+
+      // A canvas of `height` pixels: pen, and functions that write a line of text, an image and a small number below it.
+      const sheet = (target, height) => {
+        target.style.height = `${height}px`;
+        target.width = width * scale; target.height = height * scale;
+        const pen = target.getContext("2d");
+        pen.setTransform(scale, 0, 0, scale, 0, 0);
+        pen.clearRect(0, 0, width, height);
+        const write = (text, x, y, small) => {
+          pen.font = `${small ? 12 : 13}px system-ui, sans-serif`;
+          pen.fillStyle = css("ink"); pen.textAlign = small ? "center" : "left";
+          pen.fillText(text, x, y);
+        };
+        const image = (text, column, top) => decode(text).forEach((value, k) => {
           const share = (value + 1) / 2, mixed = paper.map((c, i) => Math.round(c + share * (ink[i] - c)));
           pen.fillStyle = `rgb(${mixed})`;
-          pen.fillRect(column * tile + (k % 8) * unit, top + head + Math.floor(k / 8) * unit, unit + 0.4, unit + 0.4);
-        }));
+          pen.fillRect(column * tile + (k % 8) * unit, top + Math.floor(k / 8) * unit, unit + 0.4, unit + 0.4);
+        });
+        const line = (top, title, texts) => {
+          write(title, 0, top + 15);
+          texts.forEach((text, column) => image(text, column, top + head));
+        };
+        return { pen, write, line };
       };
-      line(0, `start at t′ = ${t}`, starts[`${prior} ${t}`]);
-      line(1, "what the reverse process makes of it", images);
-      line(2, "nearest training image, and its distance", neighbours.map(([k]) => train[k]));
-      pen.fillStyle = css("ink"); pen.textAlign = "center"; pen.font = "12px system-ui, sans-serif";
-      neighbours.forEach(([, d], column) => pen.fillText(d.toFixed(2), column * tile + 4 * unit, height - 4));
+
+      const step = head + 8 * unit + 4, column = +picker.value - 1;
+      const all = sheet(canvas, 3 * step + 18);
+      all.line(0, `start at t′ = ${t}`, starts[`${prior} ${t}`]);
+      all.line(step, "what the reverse process makes of it", images);
+      all.line(2 * step, "nearest training image, and its distance", neighbours.map(([k]) => train[k]));
+      neighbours.forEach(([, d], k) => all.write(d.toFixed(2), k * tile + 4 * unit, 3 * step + 12, true));
+      all.pen.strokeStyle = css("vermillion"); all.pen.lineWidth = 2;
+      for (let row = 0; row < 3; row++) all.pen.strokeRect(column * tile + 1, row * step + head - 1, 8 * unit - 1, 8 * unit + 1);
+
+      picked.textContent = `${column + 1}`;
+      const hasCell = mapped.includes(prior), [cell, rivals, walls] = cells[t][column];
+      const one = sheet(closer, step + (hasCell ? step + 18 : 24));
+      const path = [starts[`${prior} ${t}`][column], ...paths[key][column], images[column]];
+      one.line(0, `number ${column + 1}: its path from t′ = ${t} to 0`, path);
+      if (hasCell) {
+        one.line(step, width < 480 ? "its cell, and behind the nearest walls" : "the digit whose cell holds this noise, then those behind its nearest walls, and how far the walls are",
+          [cell, ...rivals].map(k => train[k]));
+        one.write("cell", 4 * unit, 2 * step + 12, true);
+        walls.forEach((d, k) => one.write(d.toFixed(2), (k + 1) * tile + 4 * unit, 2 * step + 12, true));
+      } else one.write(width < 480 ? "no shared noise, no cell" : "This start is not made from the shared noise, so it has no cell.", 0, step + 15);
+      closer.setAttribute("aria-label", `Number ${column + 1}: five states from the start to the digit. `
+        + (hasCell ? `Its noise lies in the cell of training digit ${cell}; the nearest wall is ${walls[0]} away.` : "It has no cell."));
       const copies = neighbours.filter(([, d], k) => d < nearest(images[k], test)[1]).length;
       const [sliced, floor, toTrain, toTest, fresh, share] = numbers[key];
       canvas.setAttribute("aria-label", `Eight starts at t′ = ${t}, the digits they become, and the nearest training images; `
@@ -108,6 +142,11 @@ export default {
         <span class="muted">(a held-out digit to its nearest training digit: ${fresh.toFixed(2)})</span>.</p>`;
     }
     slider.addEventListener("input", () => { model.set("t", times[+slider.value]); model.save_changes(); draw(); });
+    picker.addEventListener("input", () => { model.set("column", +picker.value); model.save_changes(); draw(); });
+    canvas.addEventListener("click", event => {
+      picker.value = Math.floor(event.offsetX / tile) + 1;
+      picker.dispatchEvent(new Event("input"));
+    });
     model.on("change:theme", draw);
     const watcher = new ResizeObserver(() => draw());
     watcher.observe(el);

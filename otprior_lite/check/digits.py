@@ -1,34 +1,37 @@
 """Checks of chapter 11."""
 
+import math
+
 import torch
 
 from .. import data, metrics, schedules
 from ..experiments import digits
+from ..experiments.occupancy import scored
 from ..gap import gelbrich
+from ..randomness import normal, seeded
 from ..score import EmpiricalDenoiser
 from ..targets import Empirical
 from .verdict import Verdict, compare
 
-__all__ = ["narrow_components", "digits_gap", "empirical_denoiser", "sliced_shift", "copying_sampler"]
+__all__ = [
+    "samples_needed", "digits_gap", "empirical_denoiser", "sliced_shift", "rebalanced", "stable_cells", "copying_sampler",
+]  # fmt: skip
 
 
-def narrow_components(answer) -> Verdict:
-    """How many of the 64 principal components of p_t are narrower than N(0, I) at t = 400 of ddpm_linear(1000)."""
-    spectrum = digits.gaps(times=(400,), n=2).spectrum
-    right = int((spectrum < 1).sum())
+def samples_needed(answer, d: int = 64, distance: float = 1.5) -> Verdict:
+    """log n at which sqrt(2 d - 2 sqrt(2 d log n)), the least floor of sample W2, has come down to `distance`."""
+    right = (2 * d - distance**2) ** 2 / (8 * d)
     slips = {
-        "That is the number of components that are too wide. The question asks for the narrow ones.": len(spectrum) - right,
-        "You kept grey levels from 0 to 16. Here they run from -1 to 1, so variances are 64 times smaller.": int(
-            (spectrum * 64 < 1).sum()
-        ),
-        "All of them? Look at the first few components: alpha^2 lambda + sigma^2 exceeds 1 exactly where lambda does.": len(
-            spectrum
-        ),
-        "You compared alpha^2 lambda with sigma^2. Add them, and compare with 1.": int(
-            (spectrum * float(schedules.ddpm_linear(1000).snr(400)) < 1).sum()
-        ),
+        "That is the logarithm to base 10. The bound has the natural one.": right / math.log(10),
+        "That is n to base 2, in bits. The bound has the natural logarithm.": right / math.log(2),
+        "That is n. The question asks for log n, which fits on a page in any dimension.": math.exp(min(right, 700)),
+        "Square the distance: the bound under the root is on W2 squared.": (2 * d - distance) ** 2 / (8 * d),
+        "You dropped one square: 2 sqrt(2 d log n) = 2 d - distance^2, and both sides are squared.": (2 * d - distance**2) / (8 * d),
+        "The factor before the inner root is 2: squared it gives 4, times the 2 d below the root.": (2 * d - distance**2) ** 2 / (2 * d),
+        "That is where the bound reaches 0, log n = d / 2. It has to come down to the distance only.": d / 2,
     }
-    return compare(answer, right, {hint: wrong for hint, wrong in slips.items() if wrong != right}, rtol=1e-9)
+    praise = f"Right: log n = {right:.1f}, about 1e{right / math.log(10):.0f} samples. It grows like d / 2."
+    return compare(answer, right, slips, rtol=1e-3, praise=praise)
 
 
 def digits_gap(answer, t: float = 400) -> Verdict:
@@ -114,6 +117,66 @@ def sliced_shift(answer, d: int = 64, shift: float = 1.0) -> Verdict:
         "The mean of (theta . m)^2 is |m|^2 / d, without a factor 2.": shift * (2 / d) ** 0.5,
     }
     return compare(answer, shift / d**0.5, {hint: v for hint, v in slips.items() if v != shift / d**0.5})
+
+
+def rebalanced(heights, points, tolerance: float = 0.15) -> Verdict:
+    """Heights (N,) for points (N, d): are the cells of argmax_j <z, y_j> + h_j equally full, on draws of N(0, I) made here?"""
+    N, d = points.shape
+    if not isinstance(heights, torch.Tensor) or heights.shape != (N,):
+        return Verdict(False, f"Expected a tensor of {N} heights, got {tuple(getattr(heights, 'shape', ())) or type(heights).__name__}.")
+    if not bool(torch.isfinite(heights).all()):
+        return Verdict(False, "Some heights are not finite. Are the steps too long?")
+    points, heights = points.double(), heights.double()
+    z = normal((500 * N, d), seeded(20_11), dtype=torch.float64)
+    share = lambda h: torch.bincount(scored(z, points, h), minlength=N).double() / len(z)
+    found, before = share(heights), share(torch.zeros_like(heights))
+    l1, start, floor = (float(v) for v in ((found - 1 / N).abs().sum(), (before - 1 / N).abs().sum(), math.sqrt(2 * N / math.pi / len(z))))
+    said = f"sum |share - 1/N| = {l1:.3f} on fresh draws (noise alone: {floor:.3f}; heights 0: {start:.3f})"
+    if l1 <= tolerance:
+        return Verdict(True, f"Right: {said}. The fullest cell holds {float(found.max()) * N:.2f} fair shares.")
+    empty = int((found == 0).sum())
+    if float(heights.std()) == 0:
+        return Verdict(False, f"These heights are all equal, so nothing has moved: {said}.")
+    if l1 > 1.02 * start and float(torch.corrcoef(torch.stack([heights, before]))[0, 1]) > 0:
+        return Verdict(False, f"{said}, and {empty} cells are empty. The sign: a cell that is too full must be lowered.")
+    if torch.allclose(heights - heights.mean(), -(points.square().sum(1) - points.square().sum(1).mean()) / 2, rtol=1e-3, atol=1e-3):
+        return Verdict(False, f"Those are the cells of the nearest atom: {said}. They know nothing of the masses.")
+    if l1 > start:
+        return Verdict(False, f"{said}: worse than no heights at all, and {empty} cells are empty. The steps are too long.")
+    return Verdict(False, f"{said}, above {tolerance:g}. More steps, shorter towards the end, with fresh draws in each.")
+
+
+def stable_cells(answer) -> Verdict:
+    """A function (z (n, d), points (N, d), heights (N,)) -> cells (n,) whose answers survive float32 far from the origin."""
+    if not callable(answer):
+        return Verdict(False, "Expected a function of (z, points, heights).")
+    generator = seeded(12)
+    near = data.load("digits").flat[:300] + 0.3 * normal((300, 64), generator)
+    z, heights = normal((20_000, 64), generator), -4 * near.norm(dim=1)
+    for offset in (0.0, 10_000.0):
+        points = near + offset
+        right = scored(z.double(), points.double(), heights.double())
+        try:
+            came = answer(z.clone(), points.clone(), heights.clone())
+        except Exception as error:
+            return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
+        if not isinstance(came, torch.Tensor) or came.shape != (len(z),) or came.is_floating_point():
+            return Verdict(False, f"Expected {len(z)} whole numbers, got {tuple(getattr(came, 'shape', ())) or type(came).__name__}.")
+        wrong = float((came != right).double().mean())
+        if wrong <= 1e-4:
+            continue
+        slips = {
+            "The scores lack the heights.": scored(z, points - offset, torch.zeros_like(heights)),
+            "That is the nearest atom, whatever the heights say.": scored(z, points - offset, -(points - offset).square().sum(1) / 2),
+            "You took the lowest score.": (z @ (points - offset).T + heights).argmin(1),
+        }
+        for hint, slip in slips.items():
+            if float((came != slip).double().mean()) < 1e-3:
+                return Verdict(False, hint)
+        if offset == 0:
+            return Verdict(False, f"{wrong:.1%} of the cells are wrong before anything is moved. The score is <z, y_j> + h_j.")
+        return Verdict(False, f"{wrong:.2%} of the cells change when all atoms move by {offset:,.0f}. <z, c> is the same number for every atom, and it is large. Take it out first.")
+    return Verdict(True, "Right: what all scores share is taken out before the digits are spent on it.")
 
 
 def copying_sampler(answer, n: int = 400) -> Verdict:

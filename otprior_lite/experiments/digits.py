@@ -16,9 +16,7 @@ from .. import data, metrics, priors
 from ..errors import count, expect
 from ..estimate import Estimate, over_seeds
 from ..gap import Gap, prior_gap
-from ..linalg import power
-from ..randomness import normal, seeded
-from ..samplers import sample
+from ..samplers import trajectory
 from ..schedules import Schedule, ddpm_linear
 from ..score import EmpiricalDenoiser, ExactDenoiser
 from ..targets import Empirical, GaussianMixture
@@ -27,6 +25,8 @@ PRIORS = ("standard", "moment-matched", "semi-discrete", "data-initialised", "or
 SCORES = ("smooth", "empirical")
 RIDGE = 0.01
 """Variance added to every pixel of every component: a deviation of 0.1, a little below one grey level (0.125)."""
+WATCHED = 8
+"""Samples of each run whose path is kept."""
 TOLERANCE = 0.1
 """L1 error of the cell masses at which the semi-discrete solver may stop: half of it in total variation."""
 
@@ -44,7 +44,10 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What one prior at time t became under one score; `sliced` and `near` compare it with held-out digits."""
+    """What one prior at time t became under one score; `sliced` and `near` compare it with held-out digits.
+
+    path: (steps + 1, WATCHED, 64), every state of the first few samples.
+    """
 
     seed: int
     score: str
@@ -53,6 +56,7 @@ class Run:
     steps: int
     start: torch.Tensor
     samples: torch.Tensor
+    path: torch.Tensor
     sliced: Estimate
     near: metrics.Memorisation
 
@@ -104,18 +108,6 @@ class Gaps:
         return (float(self.schedule.alpha(t)) ** 2 * self.spectrum + float(self.schedule.sigma(t)) ** 2).sqrt()
 
 
-@dataclass(frozen=True)
-class Estimators:
-    """Estimates of one known distance in d dimensions from n samples, and the truth behind each."""
-
-    d: int
-    n: int
-    w2: Estimate
-    true_w2: float
-    sliced: Estimate
-    true_sliced: float
-
-
 @cache
 def world(seed: int = 0, components: int = 10) -> World:
     """Half of the digits to train on, half held out, and a Gaussian mixture fitted to the first (scikit-learn's EM)."""
@@ -136,26 +128,6 @@ def gaps(times: tuple[float, ...] = (50, 100, 200, 300, 400, 500, 700, 850, 1000
     return Gaps(schedule, times, tuple(prior_gap(digits, schedule, t, n=n) for t in times), spectrum)
 
 
-def estimators(d: int, n: int, t: float = 500, seed: int = 0) -> Estimators:
-    """Sample W2 and sliced W2 between N(0, I_d) and a Gaussian at a known distance from it.
-
-    The Gaussian has the mean and covariance of noised digits at t, in their first d principal components.
-    """
-    digits, schedule, generator = Empirical(data.load("digits").flat), ddpm_linear(1000), seeded(seed)
-    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
-    axes = torch.linalg.eigh(digits.covariance)[1].flip(1)[:, :d]
-    shift = alpha * digits.mean @ axes
-    covariance = alpha**2 * axes.T @ digits.covariance @ axes + sigma**2 * torch.eye(d)
-    draws = [normal((count(n), d), generator) for _ in range(2)]
-    x, z = shift + draws[0] @ power(covariance, 0.5), draws[1]
-    stds = torch.linalg.eigvalsh(covariance).sqrt()
-    truth = float((shift.square().sum() + (stds - 1).square().sum()).sqrt())
-    lines = torch.nn.functional.normalize(normal((d, 4000), generator), dim=0)
-    line_stds = (lines * (covariance @ lines)).sum(0).sqrt()
-    true_sliced = float(((shift @ lines).square() + (line_stds - 1).square()).mean().sqrt())
-    return Estimators(d, n, metrics.w2(x, z), truth, metrics.sliced_w2(x, z), true_sliced)
-
-
 @cache
 def prior(name: str, seed: int, t: float):
     """The prior called `name` at time t of `world(seed)`, fitted to its training images."""
@@ -167,6 +139,11 @@ def prior(name: str, seed: int, t: float):
     return kind.fit(w.train, w.schedule, t, generator=torch.Generator().manual_seed(1000 + seed), **options)
 
 
+def denoiser(score: str, w: World):
+    """The score called `score` in one world, as a denoiser."""
+    return ExactDenoiser(w.mixture, w.schedule) if score == "smooth" else EmpiricalDenoiser(w.train, w.schedule)
+
+
 def compare(score: str, t: float, seed: int = 0, names: tuple[str, ...] = PRIORS, n: int = 400, steps: int = 12) -> list[Run]:
     """n samples from each prior at t under one score, by `steps` steps of DPM-Solver++(2M).
 
@@ -174,9 +151,15 @@ def compare(score: str, t: float, seed: int = 0, names: tuple[str, ...] = PRIORS
     """
     w = world(seed)
     starts = [prior(name, seed, t).sample(n, torch.Generator().manual_seed(2000 + seed)) for name in names]
-    denoiser = ExactDenoiser(w.mixture, w.schedule) if score == "smooth" else EmpiricalDenoiser(w.train, w.schedule)
-    ends = sample(denoiser, w.schedule, torch.cat(starts), t_start=t, steps=steps, method="dpmpp2m").split(n)
-    return [Run(seed, score, name, t, steps, *x, *_distances(x[1], w, n)) for name, *x in zip(names, starts, ends)]
+    paths = [[] for _ in names]
+    for state in trajectory(denoiser(score, w), w.schedule, torch.cat(starts), t_start=t, steps=steps, method="dpmpp2m"):
+        ends = state.x.split(n)
+        for path, x in zip(paths, ends):
+            path.append(x[:WATCHED])
+    return [
+        Run(seed, score, name, t, steps, start, end, torch.stack(path), *_distances(end, w, n))
+        for name, start, end, path in zip(names, starts, ends, paths)
+    ]
 
 
 def _distances(x, w: World, n: int):
@@ -208,7 +191,8 @@ def runs(
     flat = [r for score in SCORES for t in times for seed in seeds for r in compare(score, t, seed, n=n, steps=steps)]
     worlds = tuple(world(seed) for seed in seeds)
     copies = [
-        Run(w.seed, "none", "training images", 0, 0, w.train[:n], w.train[:n], *_distances(w.train[:n], w, n)) for w in worlds
+        Run(w.seed, "none", "training images", 0, 0, *(w.train[:n],) * 2, w.train[None, :WATCHED], *_distances(w.train[:n], w, n))
+        for w in worlds
     ]
     return Results(worlds, tuple(flat), rows(flat), average(copies))
 
@@ -218,28 +202,3 @@ def few_calls(calls: tuple[int, ...] = (3, 6), seeds: tuple[int, ...] = (0, 1, 2
     starts = ((1000, ("standard",)), (200, PRIORS))
     points = [(t, names, k, seed) for t, names in starts for k in calls for seed in seeds]
     return rows([r for t, names, k, seed in points for r in compare("smooth", t, seed, names, n, k)])
-
-
-def code(image: torch.Tensor) -> str:
-    """An 8 x 8 image in [-1, 1] as 64 characters, one of 17 grey levels each: "0" to "9", then "a" to "g"."""
-    levels = ((image.reshape(64) + 1) * 8).round().clamp(0, 16).int().tolist()
-    return "".join("0123456789abcdefg"[level] for level in levels)
-
-
-def album(results: Results, each: int = 8) -> dict:
-    """What the live figure shows, for the first seed: coded images, and the averages over seeds beside them.
-
-    Keys of `shown` are "score prior t". Starts are halved, so that their greys run from -2 to 2.
-    """
-    w = results.worlds[0]
-    shown, starts, numbers = {}, {}, {}
-    for r in (r for r in results.runs if r.seed == w.seed):
-        shown[f"{r.score} {r.prior} {r.t:g}"] = [code(image) for image in r.samples[:each]]
-        starts[f"{r.prior} {r.t:g}"] = [code(image / 2) for image in r.start[:each]]
-    for row in results.rows:
-        values = (row.sliced[0], row.floor, row.to_train[0], row.to_test[0], row.test_to_train, row.share[0])
-        numbers[f"{row.score} {row.prior} {row.t:g}"] = [round(value, 4) for value in values]
-    return {
-        "times": sorted({row.t for row in results.rows}), "shown": shown, "starts": starts, "numbers": numbers,
-        "train": [code(image) for image in w.train], "test": [code(image) for image in w.test],
-    }  # fmt: skip

@@ -64,6 +64,8 @@ _FIGURES = {
     "digits_gap": ("digits", "gap", "gaps"),
     "digits_sheet": ("digits", "sheet", "runs"),
     "digits_distances": ("digits", "distances", "runs"),
+    "digits_estimators": ("estimators", "estimators", "curves"),
+    "digits_cells": ("occupancy", "cells", "occupancy"),
     "pictures_sheet": ("pictures", "sheet", "atlas"),
     "pictures_quality": ("pictures", "quality", "scores"),
     "pictures_memory": ("pictures", "memory", "scores"),
