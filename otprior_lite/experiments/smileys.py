@@ -62,7 +62,7 @@ class Unseen(priors.DataInitialised):
 
 
 def halves(held_out: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Held-out pictures of 25 names, for the oracle, and of the other 26, the reference; a name keeps its three drawings together."""
+    """Held-out pictures of 25 names, the oracle's, and of 26, the reference: a name keeps its three drawings together."""
     names = len(held_out) // 3
     order = permutation(names, seeded(100 + seed))
     pick = lambda index: torch.cat([held_out[index + vendor * names] for vendor in range(3)])

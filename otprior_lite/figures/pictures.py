@@ -47,7 +47,7 @@ def sheet(theme: str, results: Atlas, t: float = 500, calls=NFES, each: int = 4,
     """Contact sheet at one start time: a row for each start, a block for each number of calls; a column shares its code."""
     colour = palette(theme)
     calls, each = (calls[1:3], 3) if narrow else (calls, each)
-    with canvas(theme, *((3.6, 4.4) if narrow else (7.2, 3.75))) as figure:
+    with canvas(theme, *((3.6, 3.75) if narrow else (7.2, 3.2))) as figure:
         axes = figure.subplots(1, len(calls))
         for axis, k in zip(axes, calls):
             show(axis, results.outputs[:, TIMES.index(t), NFES.index(k), :each].flatten(0, 1), each)
@@ -124,8 +124,9 @@ def memory(theme: str, results: dict[tuple, Score], calls: int = 20, narrow: boo
 def neighbours(theme: str, results: list[Neighbours], narrow: bool = False):
     """By start: what was drawn, the nearest training picture below it, and the nearest held-out picture below that."""
     colour = palette(theme)
+    results = [block for block in results if not (narrow and block.start == "data-initialised")]
     columns, each = (2, 4) if narrow else (3, 6)
-    height = -(-len(results) // columns) * (1.1 if narrow else 1.32) + 0.3
+    height = -(-len(results) // columns) * 1.32 + 0.3
     with canvas(theme, 3.6 if narrow else 7.2, height) as figure:
         axes = figure.subplots(-(-len(results) // columns), columns, squeeze=False)
         for axis, block in zip(axes.flat, results):

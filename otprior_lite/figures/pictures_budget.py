@@ -33,7 +33,7 @@ def budget(theme: str, results: list[Stack], narrow: bool = False):
         for start in STARTS:
             axes[0].bar([0], [0], color=colour.muted, edgecolor=colour.bg, lw=0.6, hatch=marks[start], label=start)
         for axis in axes if narrow else axes[:1]:
-            axis.set_ylabel("root mean square per number,\npictures in [-1, 1]")
+            axis.set_ylabel("root mean square" if narrow else "root mean square per number,\npictures in [-1, 1]")
         for axis in axes[-1:] if narrow else axes:
             axis.set_xlabel("calls of the network")
         handles, labels = axes[0].get_legend_handles_labels()
