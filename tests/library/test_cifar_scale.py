@@ -143,6 +143,21 @@ def replayed(script, place, potentials, manifest):
         assert f"t{potential.t:g}" in name and manifest[name]["label"] == "CIFAR-10 (JPEG q75)"
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_the_stages_run_on_a_gpu(place, script):
+    """Its own name in the results; weights and potentials that a CPU reads."""
+    work = place / "gpu"
+    stages = ["--no-compile", "--stages", "train", "solve", "sampling"]
+    assert script.main(["--toy", "--cifar", str(place / "cifar.npz"), "--work", str(work), "--device", "cuda", *stages]) == 0
+    record = json.loads((place / "data" / "results" / "cifar_scale.json").read_text())
+    assert record["device"] == torch.cuda.get_device_name() and not record["stages"]["modes"]["failed"]
+    manifest = json.loads((place / "data" / "MANIFEST.json").read_text())
+    replayed(script, place, [name for name in manifest if name.startswith("potentials/cifar10")], manifest)
+    denoiser = load_model(place / "data" / manifest["weights/cifar10_jpeg75_small"]["file"])[1]
+    assert bool(denoiser(torch.randn(2, 3, 32, 32, generator=rng()), 500.0).isfinite().all())
+
+
 def test_the_network_fits_a_shipped_file():
     """ "small", told ten classes, in float16: below the 16 MB of a file that is shipped."""
     diffusers = pytest.importorskip("diffusers")
