@@ -89,8 +89,9 @@ def test_the_store_of_pictures_is_read(script, tmp_path):
 def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     """SIGKILL while a network trains; the second run goes on from the checkpoint and makes everything; a third makes nothing."""
     checkpoint = place / "work" / "toy" / "cifar10_jpeg75_small.safetensors"
-    quiet, patience = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, time.monotonic() + 120
-    process = subprocess.Popen([sys.executable, str(SCRIPT), *words(place)], env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet)
+    quiet, patience = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, time.monotonic() + 300
+    command = [sys.executable, str(SCRIPT), *words(place), "--stages", "train"]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet)
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < patience:
         time.sleep(0.02)
     process.kill()
@@ -99,7 +100,7 @@ def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     assert 0 < step < 8 and not (place / "data" / "weights").exists()
     assert script.main(words(place)) == 0
     output = capsys.readouterr().out
-    assert "modes: is there" in output and "tests: is there" in output and "train_cifar10_jpeg75_small: is there" not in output
+    assert "modes: is there" in output and "train_cifar10_jpeg75_small: is there" not in output
     assert int(read(checkpoint)[0]["step"]) == 8
 
     data_folder = place / "data"
