@@ -59,7 +59,7 @@ def rms(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def cells(quick: bool) -> list[dict]:
-    """Every seed and start time; quick: one of them with five calls and no finer reference, so only its start term is the same."""
+    """Every seed and start time; quick: one, five calls, no finer reference: only its start term is the same."""
     if quick:
         return [{"seed": 0, "t": 250, "calls": [5], "fine": 5}]
     return [{"seed": seed, "t": t} for seed in SEEDS for t in TIMES]

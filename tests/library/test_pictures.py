@@ -1,4 +1,4 @@
-"""Pictures: the world keeps its promises, measures say what they should of known samples, the budget is right where it is known."""
+"""Pictures: the world keeps its promises, the measures see what is known of samples, and the budget is right where it is known."""
 
 import math
 from dataclasses import replace
@@ -299,7 +299,8 @@ def test_tiles_are_where_they_should_be():
     images = torch.stack([torch.full((3, 4, 4), v) for v in (-1.0, 0.0, 7.0)])
     grid = tile(images, 2, gap=1)
     assert grid.shape == (9, 9, 4)
-    assert grid[0, 0].tolist() == [0, 0, 0, 1] and grid[3, 5].tolist() == [0.5, 0.5, 0.5, 1] and grid[5, 3].tolist() == [1, 1, 1, 1]
+    for place, level in (((0, 0), 0.0), ((3, 5), 0.5), ((5, 3), 1.0)):
+        assert grid[place].tolist() == [level, level, level, 1]
     assert not grid[4].any() and not grid[:, 4].any() and not grid[5:, 5:].any()
 
 
