@@ -114,7 +114,7 @@ export default {
           <span class="muted">(${fresh.to_train[0].toFixed(2)})</span>.</p>
         <p>Fréchet distance <b>${pm(here.frechet, 2)}</b> <span class="muted">(held-out pictures ${fresh.frechet[0].toFixed(2)}, training pictures ${copied.frechet[0].toFixed(2)})</span>.</p>
         <p>Nearer to the training set than a held-out picture <b>${pm(here.closer, 2)}</b> <span class="muted">(fresh: ${fresh.closer[0].toFixed(2)})</span>.
-          Copies <b>${pm(here.copies, 2)}</b> <span class="muted">(fresh: ${fresh.copies[0].toFixed(2)})</span>.</p>`;
+          Twins among the samples <b>${pm(here.repeats, 2)}</b> <span class="muted">(fresh: ${fresh.repeats[0].toFixed(2)})</span>.</p>`;
     }
     model.on("change:theme", draw);
     const watcher = new ResizeObserver(() => draw());

@@ -13,7 +13,7 @@ import torch
 from ..errors import optional
 from .pictures import NFES, STARTS, TIMES, Atlas, Score, nearest, smileys
 
-SHOWN = ("frechet", "closer", "copies", "to_train")
+SHOWN = ("frechet", "closer", "repeats", "to_train")
 QUALITY = 82
 
 
