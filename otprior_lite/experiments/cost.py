@@ -60,8 +60,9 @@ def gpu_seconds(machine: Machine, count: float, N: int, d: int, shifts: int) -> 
 class Prediction:
     """A solve of N atoms: draws, CPU seconds of one core and GPU seconds as (least, most), bytes.
 
-    least: the closed-form start is perfect, and only its check is paid; most: it is worth nothing. Both widened by Z spreads.
-    at_worst: bytes at the solve's peak.
+    least: the closed-form start is perfect, and only its check is paid; most: it is worth nothing. Both widened by Z spreads
+    of the measured solves.
+    at_worst: bytes at the solve's peak. For 2 N > d; fewer atoms are solved in their span, for less.
     """
 
     N: int
@@ -80,7 +81,7 @@ def predict(found: Costs, N: int, d: int = 3072, tolerance: float = 0.05, machin
     counts = [draws(N, tolerance, found.gain, start, shifts) for start in (0.0, None)]
     wide = math.exp(Z * found.draws_spread)
     low, high = counts[0] / wide, counts[1] * wide
-    more = math.exp(Z * math.hypot(found.draws_spread, found.fitted.spread))
+    more = math.exp(Z * found.seconds_spread)
     cpu = (counts[0] / 64 * block / more, counts[1] / 64 * block * more)
     gpu = (gpu_seconds(machine, low, N, d, shifts)[0], gpu_seconds(machine, high, N, d, shifts)[1])
     return Prediction(N, d, tolerance, (low, high), cpu, gpu, sampler_bytes(N, d), peak_bytes(N, d))

@@ -128,7 +128,7 @@ def peak_bytes(N: int, d: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """fitted: of blocks. solves: rows of whole solves, with `expected` draws, S and `expected_cpu`.
+    """fitted: of blocks. solves: rows of whole solves, to which nothing is fitted, with `expected` draws, S and `expected_cpu`.
 
     gain: independent rows a draw is worth where d is largest. normal: seconds per Gaussian number. reduction: seconds, and
     seconds per atom, of one all-reduce between two processes. memory, ties, processes: rows of the study. busy: median
@@ -156,6 +156,11 @@ class Costs:
         return _rms(math.log(row["expected"] / row["samples"]) for row in self.solves)
 
     @property
+    def seconds_spread(self) -> float:
+        """The same of CPU seconds: blocks and draws both predicted, and what a solve does beside its blocks left out."""
+        return _rms(math.log(row["expected_cpu"] / row["cpu"]) for row in self.solves)
+
+    @property
     def copies(self) -> float:
         """Most bytes that a solve held, over those of the given atoms: largest of the measured ones."""
         return max(row["solve"] / (4 * row["N"] * row["d"]) for row in self.memory)
@@ -180,7 +185,7 @@ def costs(rows: list[dict] | None = None) -> Costs:
 def _beside(row: dict, rates: Rates) -> dict:
     N, d = row["N"], row["d"]
     expected = draws(N, row["tolerance"], row["gain"], row["start"], default_shifts(d))
-    seconds = row["samples"] / 64 * rates.seconds(N, d)
+    seconds = expected / 64 * rates.seconds(N, d)
     return {**row, "S": iid_floor(N, row["tolerance"]), "expected": expected, "expected_cpu": seconds}
 
 

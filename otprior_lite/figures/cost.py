@@ -67,7 +67,7 @@ def _diagonal(axis, colour, spread: float):
 
 
 def _seconds(axis, colour, found):
-    N = np.logspace(3, 9.3, 60)
+    N = np.logspace(3.2, 9.3, 60)
     plans = [cost.predict(found, round(n)) for n in N]
     looks = (("cpu", colour.blue, None, "one core: measured rates"), ("gpu", colour.orange, "////", "one H100: arithmetic"))
     for part, tint, hatch, label in looks:
@@ -85,7 +85,7 @@ def _seconds(axis, colour, found):
 
 
 def _memory(axis, colour, found):
-    N = np.logspace(3, 9.3, 60)
+    N = np.logspace(3.2, 9.3, 60)
     d = 3072
     lines = (
         ("while preparing", [cost.peak_bytes(round(n), d) + 4 * n * d for n in N], colour.vermillion, "-"),

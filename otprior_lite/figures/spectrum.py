@@ -25,7 +25,7 @@ def spectrum(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
                 axis.plot(k, 1 + seen.start(schedule, t).excess, **style)
             axis.set(xscale="log", yscale="log", xlim=(0.9, 1.05 * len(k)))
             axis.set_ylim(min(0.12, 0.7 * float(seen.floor[-1])), max(4.0, 1.6 * float(seen.variances[0])))
-            axis.set_title(f"{_title(seen)}; $t$ = {t:g}")
+            axis.set_title(f"{_counted(seen)}, $d$ = {len(k):,}; $t$ = {t:g}")
             _plain(axis.xaxis, (1, 10, 100, 1000) if len(seen.variances) > 100 else (1, 3, 10, 30))
             _plain(axis.yaxis, (0.1, 1, 10, 100) if seen.variances[0] > 10 else (0.2, 0.5, 1, 2))
             if narrow or i < len(times):
@@ -58,7 +58,7 @@ def directions(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
                 axis.set_yticks(range(len(order)), [f"{start.schedule}, {start.t:g}" for start in order])
             else:
                 axis.set_yticks(range(len(order)), [""] * len(order))
-            axis.set_title(_title(seen), loc="left")
+            axis.set_title(_counted(seen), loc="left")
             _plain(axis.xaxis, (1, 10, 100, 1000) if len(seen.variances) > 100 else (1, 3, 10, 30))
         marks = [("o", "half"), ("s", "90 %"), ("D", "99 % of the covariance part")]
         handles = [
@@ -69,8 +69,8 @@ def directions(theme: str, results: tuple[Spectrum, ...], narrow: bool = False):
         return figure
 
 
-def _title(seen: Spectrum) -> str:
-    return f"{seen.n:,} {_WORDS.get(seen.name, seen.name)}, $d$ = {len(seen.variances):,}"
+def _counted(seen: Spectrum) -> str:
+    return f"{seen.n:,} {_WORDS.get(seen.name, seen.name)}"
 
 
 def _plain(axis, values):
