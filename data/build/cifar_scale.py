@@ -313,17 +313,15 @@ def sampling(run: Run, pictures: Pictures, file: Path) -> dict:
     scale, generator = run.scale, run.generator()
     design, denoiser = load_model(file)
     denoiser.network.to(run.device)
-    prior, parts = Standard(SCHEDULE, design.shape).to(run.device), []
-    with tqdm(total=scale.drawn, desc=f"draw {file.stem}", unit="picture") as bar:
-        for turn in range(-1, -(-scale.drawn // scale.at_once)):  # one turn more, to warm up
-            start = time.perf_counter() if turn == 0 else start if turn > 0 else 0.0
-            x = samplers.sample(denoiser, SCHEDULE, prior.sample(scale.at_once, generator), steps=scale.nfe)
-            parts = [*parts, x.float().cpu()][-2:]
-            bar.update(scale.at_once if turn >= 0 else 0)
-    seconds = time.perf_counter() - start
+    prior = Standard(SCHEDULE, design.shape).to(run.device)
+    draw = lambda: samplers.sample(denoiser, SCHEDULE, prior.sample(scale.at_once, generator), steps=scale.nfe).float().cpu()
+    draw()  # kernels are chosen
+    start = time.perf_counter()
+    parts = [draw() for _ in tqdm(range(-(-scale.drawn // scale.at_once)), desc=f"draw {file.stem}", unit="batch")]
+    rate = len(parts) * scale.at_once / (time.perf_counter() - start)
     with replacing(run.work / f"{file.stem}.png") as new:
         sheet.write(torch.cat(parts)[:64], new)
-    return {"label": pictures.label, "pictures_a_second": (turn + 1) * scale.at_once / seconds, "nfe": scale.nfe}
+    return {"label": pictures.label, "pictures_a_second": rate, "nfe": scale.nfe}
 
 
 # ---- all of it
@@ -357,7 +355,8 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cifar", type=Path, help="the JPEG store; default: the official CIFAR-10, where it was fetched")
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "otprior_cifar_scale", help="folder to go on from")
+    work = Path(tempfile.gettempdir()) / "otprior_cifar_scale"
+    parser.add_argument("--work", type=Path, default=work, help="folder to go on from (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="cuda, cpu; auto takes a GPU if there is one (default: auto)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="only these; modes always (default: all)")
     parser.add_argument("--steps", type=int, help="steps of each training (default: the recipes')")

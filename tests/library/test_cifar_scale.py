@@ -89,7 +89,7 @@ def test_the_store_of_pictures_is_read(script, tmp_path):
 def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     """SIGKILL while a network trains; the second run goes on from the checkpoint and makes everything; a third makes nothing."""
     checkpoint = place / "work" / "toy" / "cifar10_jpeg75_small.safetensors"
-    quiet, patience = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, time.monotonic() + 300
+    quiet, patience = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}, time.monotonic() + 900
     command = [sys.executable, str(SCRIPT), *words(place), "--stages", "train"]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet)
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < patience:

@@ -205,7 +205,8 @@ def test_commands(device, tmp_path, capsys):
     common = ["--device", device]
     words = ["--data", file, "--out", model, "--steps", 3, "--batch", 8, "--bf16", "--conditional", "--every", 2]
     assert cli.main(["train", *map(str, words), *common]) == 0
-    assert cli.main(["solve", *map(str, ["--data", file, "--t", 500, "--tolerance", 0.3, "--heights", "--out", prior]), *common]) == 0
+    words = ["--data", file, "--t", 500, "--tolerance", 0.3, "--heights", "--out", prior]
+    assert cli.main(["solve", *map(str, words), *common]) == 0
     words = ["--model", model, "--prior", prior, "--data", file, "--t", 500, "--n", 6, "--steps", 3, "--label", 1, "--out", out]
     assert cli.main(["sample", *map(str, words), *common]) == 0
     capsys.readouterr()

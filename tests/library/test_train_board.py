@@ -9,7 +9,7 @@ import torch
 from zoo import rng
 
 from otprior_lite import cli, schedules
-from otprior_lite.train import mlp, train, recorded
+from otprior_lite.train import mlp, recorded, train
 
 
 def run(steps, checkpoint):
