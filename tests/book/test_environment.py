@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from otprior_book import ROOT
+from otprior_lite import cli
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -52,6 +53,21 @@ def test_conda_python_is_allowed_and_pip_is_there():
     assert "pip" in dependencies
     (python,) = [entry for entry in dependencies if str(entry).startswith("python=")]
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.split("=")[1] + ".0")
+
+
+@pytest.mark.parametrize("file", ["environment.yml", "README.md"])
+def test_commands_that_are_shown_take_their_options(file, capsys):
+    """Every `otprior ...` line, also under torchrun, names options that the command knows; scripts and extras exist."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    shown = re.findall(r"^#? *(?:torchrun .*? )?otprior (train|solve|sample|evaluate) (.*)$", text, re.MULTILINE)
+    assert len(shown) >= 1
+    for command, words in shown:
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        known = capsys.readouterr().out
+        assert [word for word in re.findall(r"--[\w-]+", words.split("   ")[0]) if word not in known] == []
+    assert all((ROOT / path).is_file() for path in re.findall(r"python ([\w/]+\.py)", text))
+    assert {name for names in re.findall(r'-e "\.\[([\w,]+)\]"', text) for name in names.split(",")} <= set(EXTRAS)
 
 
 def test_every_package_of_the_library_is_installed():
