@@ -97,16 +97,16 @@ export default {
           pen.fillStyle = css("ink"); pen.textAlign = small ? "center" : "left";
           pen.fillText(text, x, y);
         };
-        const image = (text, column, top) => decode(text).forEach((value, k) => {
-          const share = (value + 1) / 2, mixed = paper.map((c, i) => Math.round(c + share * (ink[i] - c)));
+        const image = (text, column, top, part) => decode(text).forEach((value, k) => {
+          const share = (part * value + 1) / 2, mixed = paper.map((c, i) => Math.round(c + share * (ink[i] - c)));
           pen.fillStyle = `rgb(${mixed})`;
           pen.fillRect(column * tile + (k % 8) * unit, top + Math.floor(k / 8) * unit, unit + 0.4, unit + 0.4);
         });
         const line = (top, title, texts) => {
           write(title, 0, top + 15);
-          texts.forEach((text, column) => image(text, column, top + head));
+          texts.forEach((text, column) => image(text, column, top + head, 1));
         };
-        return { pen, write, line };
+        return { pen, write, line, image };
       };
 
       const step = head + 8 * unit + 4, column = +picker.value - 1;
@@ -121,10 +121,11 @@ export default {
       picked.textContent = `${column + 1}`;
       const hasCell = mapped.includes(prior), [cell, rivals, walls] = cells[t][column];
       const one = sheet(closer, step + (hasCell ? step + 18 : 24));
-      const path = [starts[`${prior} ${t}`][column], ...paths[key][column], images[column]];
+      const path = [starts[`${prior} ${t}`][column], ...paths[key][column]];
       one.line(0, `number ${column + 1}: its path from t′ = ${t} to 0`, path);
+      one.image(images[column], path.length, head, 0.5);  // the greys of the path: from -2 to 2
       if (hasCell) {
-        one.line(step, width < 480 ? "its cell, and behind the nearest walls" : "the digit whose cell holds this noise, then those behind its nearest walls, and how far the walls are",
+        one.line(step, width < 480 ? "its cell, and who is behind its walls" : "whose cell the noise lies in, who is behind the nearest walls, and how far they are",
           [cell, ...rivals].map(k => train[k]));
         one.write("cell", 4 * unit, 2 * step + 12, true);
         walls.forEach((d, k) => one.write(d.toFixed(2), (k + 1) * tile + 4 * unit, 2 * step + 12, true));

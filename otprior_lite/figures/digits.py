@@ -6,11 +6,11 @@ from ..experiments.digits import PRIORS, SCORES, Gaps, Results
 from .style import MARKERS, canvas, palette
 
 
-def gap(theme: str, results: Gaps):
-    """Left: the parts of the gap against t, with bound and floor. Right: the spread of p_t along each component."""
+def gap(theme: str, results: Gaps, narrow: bool = False):
+    """First: the parts of the gap against t, with bound and floor. Second: the spread of p_t along each component."""
     colour, times = palette(theme), results.times
-    with canvas(theme, 7.2, 3.7) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    with canvas(theme, *((3.6, 6.6) if narrow else (7.2, 3.7))) as figure:
+        left, right = figure.subplots(2, 1) if narrow else figure.subplots(1, 2, width_ratios=(1.15, 1))
         left.plot(times, [g.upper for g in results.gaps], ":", color=colour.muted, lw=1.6, label="upper bound")
         left.plot(times, [g.mean for g in results.gaps], "-o", color=colour.vermillion, ms=4, label="mean")
         left.plot(times, [g.covariance for g in results.gaps], "-s", color=colour.blue, ms=4, label="covariance")
@@ -50,7 +50,7 @@ def _tile(images, columns: int) -> np.ndarray:
     return grid
 
 
-def sheet(theme: str, results: Results, times=(100, 400, 1000), each: int = 6):
+def sheet(theme: str, results: Results, times=(100, 400, 1000), each: int = 6, narrow: bool = False):
     """Contact sheet of the first seed: one row per prior, one block per start time, smooth score above, empirical below."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -58,7 +58,8 @@ def sheet(theme: str, results: Results, times=(100, 400, 1000), each: int = 6):
     paper = LinearSegmentedColormap.from_list("paper", [colour.grid, colour.ink])
     seed = results.worlds[0].seed
     samples = {(r.score, r.prior, r.t): r.samples for r in results.runs if r.seed == seed}
-    with canvas(theme, 7.2, 4.2) as figure:
+    each = each // 2 if narrow else each
+    with canvas(theme, *((3.6, 3.3) if narrow else (7.2, 4.2))) as figure:
         axes = figure.subplots(len(SCORES), len(times))
         for row, score in zip(axes, SCORES):
             for axis, t in zip(row, times):
@@ -72,17 +73,17 @@ def sheet(theme: str, results: Results, times=(100, 400, 1000), each: int = 6):
                 label.set_color(colour.of_prior(name))
             row[1].set_title(f"{score} score", fontsize=10.5)
         for axis, t in zip(axes[1], times):
-            axis.set_xlabel(f"start at t′ = {t}", fontsize=9.5)
+            axis.set_xlabel(f"t′ = {t}" if narrow else f"start at t′ = {t}", fontsize=9.5)
         return figure
 
 
-def distances(theme: str, results: Results):
-    """By score (columns): sliced W2 to held-out digits, then the memorisation share, against the start time."""
+def distances(theme: str, results: Results, narrow: bool = False):
+    """By score: sliced W2 to held-out digits, and the memorisation share, against the start time."""
     colour = palette(theme)
     times = sorted({row.t for row in results.rows})
     place = np.arange(len(times))
-    with canvas(theme, 7.2, 5.8) as figure:
-        axes = figure.subplots(2, 2, sharex=True, sharey="row")
+    with canvas(theme, *((3.6, 10.5) if narrow else (7.2, 5.8))) as figure:
+        axes = figure.subplots(4, 1, sharex=True).reshape(2, 2).T if narrow else figure.subplots(2, 2, sharex=True, sharey="row")
         floor = max(row.floor for row in results.rows if row.prior != "standard")
         for column, score in enumerate(SCORES):
             top, bottom = axes[:, column]
@@ -98,13 +99,14 @@ def distances(theme: str, results: Results):
                 bottom.errorbar(spread, *zip(*(row.share for row in rows)), **style)
             top.axhline(results.copies.sliced[0], color=colour.orange, lw=1.4, ls="-.", label="training images")
             top.set(yscale="log", title=f"{score} score", ylim=(0.04, 0.5))
+            top.set_yticks([0.05, 0.1, 0.2, 0.4], ["0.05", "0.1", "0.2", "0.4"])
+            top.minorticks_off()
             bottom.set(ylim=(0.45, 1.03), xlabel="start time t′")
             bottom.set_xticks(place, [f"{t:g}" for t in times])
-        axes[0, 0].set_ylabel("sliced $W_2$ to held-out digits")
-        axes[0, 0].set_yticks([0.05, 0.1, 0.2, 0.4], ["0.05", "0.1", "0.2", "0.4"])
-        axes[0, 0].minorticks_off()
+            if narrow or column == 0:
+                top.set_ylabel("sliced $W_2$ to held-out digits")
+                bottom.set_ylabel("memorisation share")
         axes[0, 1].text(len(times) - 0.75, 0.041, "below the noise floor", ha="right", fontsize=9, color=colour.muted)
-        axes[1, 0].set_ylabel("memorisation share")
         axes[1, 1].text(len(times) - 0.75, 0.51, "as new as held-out digits", ha="right", fontsize=9, color=colour.muted)
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 3, fontsize=9)
         return figure
