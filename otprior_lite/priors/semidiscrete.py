@@ -19,6 +19,7 @@ from ..forward import noise
 from ..randomness import normal
 from ..schedules import Schedule
 from ..semidiscrete import BrenierMap, Fit, solve
+from ..semidiscrete.projected import ProjectedMap, solve_projected
 from .prior import Cost, Prior, sample_shape, training_points
 
 
@@ -100,10 +101,10 @@ class SemiDiscrete(Pushed):
 class FreshNoise(Pushed):
     """The map onto the clean atoms alpha x_i, then fresh noise sigma eps: p_T of the training set, in law.
 
-    map: a BrenierMap on the flattened atoms alpha x_i. sigma: noise added after it, >= 0.
+    map: a BrenierMap on the flattened atoms alpha x_i, or a ProjectedMap. sigma: noise added after it, >= 0.
     """
 
-    map: BrenierMap
+    map: BrenierMap | ProjectedMap
     shape: tuple[int, ...]
     sigma: float
     solve_seconds: float = 0.0
@@ -115,14 +116,25 @@ class FreshNoise(Pushed):
 
     @classmethod
     def fit(
-        cls, points, schedule: Schedule, t, *, generator: torch.Generator, tolerance: float = 0.05, **options
-    ) -> "FreshNoise":
-        """Solve for the map onto alpha_t x_i; options, RuntimeError and strict as in `SemiDiscrete.fit`."""
+        cls, points, schedule: Schedule, t, *, generator: torch.Generator, components: int | None = None, tolerance: float = 0.05,
+        strict: bool = True, **options,
+    ) -> "FreshNoise":  # fmt: skip
+        """Solve for the map onto alpha_t x_i; options, RuntimeError and strict as in `SemiDiscrete.fit`.
+
+        components: principal directions that decide the cell, default all. Fewer make the solve faster and leave the law
+        as it is, but the map is no longer optimal (`semidiscrete.projected`).
+        """
         start = time.perf_counter()
         points = training_points(points)
         atoms = float(schedule.alpha(t)) * points.flatten(1)
-        fit = solved(atoms, generator=generator, tolerance=tolerance, **options)
-        return cls(fit.map, points.shape[1:], float(schedule.sigma(t)), time.perf_counter() - start)
+        options |= {"generator": generator, "tolerance": tolerance}
+        if components is None:
+            map = solved(atoms, strict=strict, **options).map
+        else:
+            map, fit = solve_projected(atoms, components, **options)
+            if strict:
+                converged(fit)
+        return cls(map, points.shape[1:], float(schedule.sigma(t)), time.perf_counter() - start)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         x = super().sample(n, generator)

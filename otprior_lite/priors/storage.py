@@ -18,6 +18,7 @@ from ..estimate import Estimate
 from ..schedules import Schedule
 from ..semidiscrete import BrenierMap, MassError
 from ..semidiscrete.extension import ExtendedMap
+from ..semidiscrete.projected import ProjectedMap
 from ..semidiscrete.smooth import SmoothMap
 from ..targets import Empirical, GaussianMixture
 from .flow import Flow
@@ -58,7 +59,8 @@ def _classes() -> dict[str, type]:
     from .potential import Potential
 
     kept = (*Prior.__subclasses__(), *(c for base in Prior.__subclasses__() for c in base.__subclasses__()), Potential)
-    parts = (BrenierMap, SmoothMap, ExtendedMap, PatchedMap, GaussianMixture, Empirical, Instant, MassError, Estimate)
+    maps = (BrenierMap, SmoothMap, ExtendedMap, ProjectedMap, PatchedMap)
+    parts = (*maps, GaussianMixture, Empirical, Instant, MassError, Estimate)
     return {kind.__name__: kind for kind in (*kept, *parts)}
 
 
