@@ -1,4 +1,4 @@
-"""Pictures: the world keeps its promises, the measures see what is known of samples, and the budget is right where it is known."""
+"""Pictures: the world keeps its promises, measures see what is known of samples, the budget is right where it is known."""
 
 import math
 from dataclasses import replace
