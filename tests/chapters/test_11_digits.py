@@ -62,7 +62,7 @@ def curves():
 
 
 @pytest.mark.parametrize("law", estimators.LAWS)
-@pytest.mark.parametrize("d", [1, 3, 200])
+@pytest.mark.parametrize("d", [1, 3, 50])
 def test_the_truths_are_those_of_many_draws(law, d):
     """The energy distance from 20,000 norms of each kind; sliced W2 and W2 by what every line and every axis sees."""
     generator = seeded(d)
@@ -169,12 +169,12 @@ def test_rounding_moves_codes_and_not_the_law(cells):
 def test_a_whole_table_of_scores_takes_the_memory_that_blocks_save():
     """Two small cells measured again, by the count of bytes; the committed rows say the same of their own size."""
     small, whole = (blocks.measure(cell)["megabytes"] for cell in blocks.cells(quick=True))
-    table = 2**14 * 899 * 4 / 2**20
+    table = 2**13 * 899 * 4 / 2**20
     assert 0.9 * table < whole < 1.2 * table and small < 0.2 * table
     rows = study.load("blocks")
     assert [{k: row[k] for k in ("atoms", "d", "draws", "rows")} for row in rows] == blocks.cells(False)
     for row in rows:
-        assert row["megabytes"] < 1.3 * row["rows"] * row["atoms"] * 4 / 2**20 + 16
+        assert row["megabytes"] < 1.3 * row["rows"] * row["atoms"] * 4 / 2**20 + 32  # and the matrix product's own buffers
     digits_rows = [row for row in rows if row["d"] == 64]
     best = min(digits_rows, key=lambda row: row["microseconds"])
     assert 16 <= best["rows"] <= 2048 and digits_rows[-1]["microseconds"] > 1.5 * best["microseconds"]
@@ -420,10 +420,10 @@ def test_rebalanced():
     assert check.rebalanced(walk(), points)
     wrong = {
         "all equal": torch.zeros(60),
-        "The sign": walk(sign=1.0),
+        "too full lowered?": walk(sign=1.0, steps=40),
+        "worse than no heights": walk(size=10_000.0, steps=3),
         "nearest atom": -points.square().sum(1) / 2,
-        "steps are too long": walk(size=10_000.0, steps=3),
-        "More steps": walk(steps=6),
+        "More steps": walk(steps=3),
         "not finite": torch.full((60,), float("nan")),
         "60 heights": torch.zeros(3),
     }
