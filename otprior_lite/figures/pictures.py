@@ -74,6 +74,7 @@ def quality(theme: str, results: dict[tuple, Score], measures=("frechet", "energ
                     values = zip(*(results[name, t, n].of(measure) for n in NFES))
                     axis.errorbar(x, *values, ms=4.5, lw=1.2, capsize=1.5, label=name, **look(colour, name))
                 axis.set(xscale="log", yscale="log")
+                axis.set_ylim(bottom=0.8 * ticks[measure][0])
                 axis.set_xticks(NFES, NFES)
                 axis.set_yticks(ticks[measure], [f"{tick:g}" for tick in ticks[measure]])
                 axis.minorticks_off()
