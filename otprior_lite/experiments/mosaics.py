@@ -5,9 +5,9 @@ part of it that a covariance shows is a formula: for the normal law with the mea
 
     KL(N(m, C) | prod_p N(m_p, C_pp)) = (sum_p log det C_pp - log det C) / 2,    C = alpha^2 S + sigma^2 I,
 
-and with X the centred pictures, log det C = d log sigma^2 + log det(I + alpha^2 X X^T / (N sigma^2)): N x N, and X X^T is the sum of
-its patches'. A distance between noised samples is a poor judge here: at n = 351 the energy distance of pixels does not
-tell mosaics from pictures at t = 250, but repeats of stored points it sees at once. Chapter 12 shows pictures and numbers.
+and with X the centred pictures, log det C = d log sigma^2 + log det(I + alpha^2 X X^T / (N sigma^2)): N x N, and X X^T is
+the sum of its patches'. A distance between noised samples is a poor judge here: with 351 of each the energy distance of pixels
+does not tell mosaics from pictures at t = 250, while it sees repeats of stored points at once. Chapter 12 shows both.
 """
 
 from dataclasses import dataclass

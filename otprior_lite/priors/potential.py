@@ -110,9 +110,9 @@ class Potential:
 
     def _problem(self, points, schedule: Schedule) -> Problem:
         points, came = training_points(points), Instant.of(schedule, self.t)
-        same = fingerprint(points) == self.points
-        shown = f"SHA-256 {fingerprint(points)[:12]}, shape {tuple(points.shape)}, {points.dtype}"
-        expect(same, "points", f"the points that the heights were solved for, SHA-256 {self.points[:12]}", shown)
+        seen = fingerprint(points)
+        shown = f"SHA-256 {seen[:12]}, shape {tuple(points.shape)}, {points.dtype}"
+        expect(seen == self.points, "points", f"the points that the heights were solved for, SHA-256 {self.points[:12]}", shown)
         words = lambda known: f"{known.name} with alpha = {known.at[0]:.6g}, sigma = {known.at[1]:.6g} at t = {known.t:g}"
         expect(all(map(math.isclose, came.at, self.at.at)), "schedule", words(self.at), words(came))
         problem = pose(noised_atoms(points, schedule, self.t, seeded(self.seed), self.copies))

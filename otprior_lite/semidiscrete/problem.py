@@ -17,6 +17,8 @@ import torch
 
 from ..errors import expect, point_cloud, probability_vector
 
+FEW = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -94,6 +96,8 @@ def planar_frame(points: torch.Tensor) -> torch.Tensor | None:
 
 def _frame_of(points: torch.Tensor, most: int) -> torch.Tensor | None:
     """Greedy Gram-Schmidt of the differences; None if more than `most` directions remain."""
+    if len(points) > FEW and _frame_of(points[:FEW], most) is None:
+        return None  # a few of them are enough to fill a space
     anchor = points[(points.double() - robust_centre(points.double())).norm(dim=1).argmin()].double()
     rest = points.double() - anchor
     small = 50 * torch.finfo(points.dtype).eps * (points.double().abs().amax(1) + anchor.abs().max())
