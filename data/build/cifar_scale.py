@@ -65,7 +65,8 @@ STAGES = ("tests", "modes", "train", "solve", "sampling")
 @dataclass(frozen=True)
 class Scale:
     """How much of everything: pictures of each set; steps of training and batch (None: the recipe's); steps that are timed;
-    tolerance of the maps; pictures drawn, at once, and network calls for each."""
+    tolerance of the maps; pictures drawn, at once, and network calls for each; seconds between saved states of a solve; where
+    the tests are."""
 
     pictures: int | None = None
     steps: int | None = None
