@@ -75,6 +75,7 @@ FITS = {
     priors.Smoothed: {},
     priors.Extended: {"draws": 2000},
     priors.FreshNoise: {},
+    priors.Patched: {},
     priors.DataInitialised: {},
     priors.Mixture: {"components": 2},
     priors.Langevin: {"steps": 3, "start": priors.Standard},
@@ -106,6 +107,23 @@ def test_priors_move(device, kind, tmp_path):
     prior.save(tmp_path / "prior")
     there = EmpiricalDenoiser(points.to(device), VP) if kind is priors.Langevin else None
     same(priors.load(tmp_path / "prior", device=device, denoiser=there).sample(9, rng(3)), prior.sample(9, rng(3)), device)
+
+
+@devices
+def test_a_potential_of_the_device_is_replayed_anywhere(device, tmp_path):
+    """Heights solved on the device, stopped and gone on with, and read on the CPU: atoms and masses are the CPU's."""
+    points, options = torch.randn(60, 3, 4, 4, generator=rng(1)), {"device": device, "tolerance": 0.1}
+    next(priors.potential_steps(points, VP, 0.4, checkpoint=tmp_path / "state", every=0, **options))
+    for checkpoint in (None, tmp_path / "state"):
+        *_, state = priors.potential_steps(points, VP, 0.4, checkpoint=checkpoint, **options)
+        potential = priors.Potential.of(state, points, VP, 0.4)
+        potential.save(tmp_path / "heights")
+        potential = priors.Potential.load(tmp_path / "heights")
+        for here in (points, points.to(device)):
+            error = potential.verify(here, VP, n=200_000, generator=rng(9))
+            assert error.interval[0] <= 0.1 and error.l1.value < 0.15
+        there, here = (potential.replay(x, VP).sample(9, rng(3)) for x in (points.to(device), points))
+        torch.testing.assert_close(there.cpu(), here, rtol=1e-5, atol=1e-5)
 
 
 @devices
