@@ -39,6 +39,7 @@ export default {
         .digits legend { float: left; width: auto; font-size: inherit; padding: 0 0.6rem 0 0; margin: 0; }
         .digits label { display: inline-flex; gap: 0.35rem; align-items: center; }
         .digits input[type=range] { flex: 1 1 9rem; }
+        .digits #digits-column { flex-basis: 4rem; }
         .digits canvas { width: 100%; display: block; margin-top: 0.5rem; }
         .digits canvas.all { cursor: pointer; }
         .digits p { margin: 0.4rem 0 0; line-height: 1.4; font-variant-numeric: tabular-nums; }
