@@ -58,7 +58,7 @@ export default {
     const slider = (id, text, values, key) => {
       const input = node("input", { id, type: "range", min: 0, max: values.length - 1, step: 1 });
       const label = node("label", { for: id }), shown = node("output", { for: id });
-      label.innerHTML = text;
+      label.innerHTML = `<span>${text}</span>`;
       input.value = Math.max(0, values.indexOf(model.get(key)));
       const say = () => { shown.textContent = values[+input.value]; input.setAttribute("aria-valuetext", String(values[+input.value])); };
       input.addEventListener("input", () => { model.set(key, values[+input.value]); model.save_changes(); say(); draw(); });

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from otprior_lite import check, data, features, metrics, priors, schedules
-from otprior_lite.experiments import pictures
+from otprior_lite.experiments import cost, pictures, pictures_budget
 from otprior_lite.experiments.album import album as album_of
 from otprior_lite.randomness import seeded
 from otprior_lite.semidiscrete import BrenierMap, State, solve
@@ -290,3 +290,81 @@ def test_the_page_finds_each_picture_and_its_neighbour(album, widget_js):
         assert distance == pytest.approx(float((shown.outputs[start, i, j, k] - nearest).square().mean().sqrt()), abs=1e-3)
     assert widget_js("pictures", "within", [0.1, 0.3, 0.2], 0.2) == 2
     assert widget_js("pictures", "pm", [1.234, 0.056], 2) == "1.23\u00a0±\u00a00.06"
+
+
+# ---- what the study says
+
+
+def mean(start, t, measure, calls=20):
+    return pictures.scores()[start, t, calls].of(measure)[0]
+
+
+def minus(one, other, t, measure, calls=20):
+    return pictures.scores()[one, t, calls].minus(pictures.scores()[other, t, calls], measure)
+
+
+def test_the_frechet_distance_cannot_see_a_copy():
+    held, copies = (pictures.scores()[name, 0, 0] for name in ("held-out", "training"))
+    (a, ea), (b, eb) = held.of("frechet"), copies.of("frechet")
+    assert abs(a - b) < 2 * math.hypot(ea, eb)
+    assert copies.of("closer")[0] == copies.of("copies")[0] == 1 and abs(held.of("closer")[0] - 0.5) < 0.15
+    assert held.of("repeats")[0] == 0
+
+
+def test_late_the_start_decides():
+    worst, free, map_, best = (mean(name, 250, "frechet") for name in ("standard", "moment-matched", "semi-discrete", "oracle"))
+    assert worst > 3 * best and worst > free + 2 and free > map_ + 1.5 and map_ < 1.25 * best
+    assert 0.5 < (worst - free) / (worst - best) < 0.8
+
+
+def test_there_the_map_copies_and_in_the_middle_it_does_not():
+    for name in ("semi-discrete", "fresh-noise", "data-initialised"):
+        assert minus(name, "oracle", 250, "closer")[0] > 0.2
+        assert abs(minus(name, "oracle", 500, "closer")[0]) < 0.1
+    for t in pictures.TIMES:
+        assert mean("semi-discrete", t, "repeats") > 0.08
+        assert mean("fresh-noise", t, "repeats") == mean("data-initialised", t, "repeats") == 0
+    birthday = 1 - (1 - 1 / 351) ** (pictures.SAMPLES - 1)
+    assert abs(mean("semi-discrete", 250, "repeats") - birthday) < 0.08
+    assert mean("semi-discrete", 500, "frechet") < mean("moment-matched", 500, "frechet") - 0.7
+    assert mean("semi-discrete", 500, "frechet") < 1.2 * mean("oracle", 500, "frechet")
+
+
+def test_the_control_does_as_well():
+    for t in pictures.TIMES:
+        difference, error = minus("semi-discrete", "data-initialised", t, "frechet")
+        assert abs(difference) < max(3 * error, 0.25)
+
+
+def test_at_the_end_the_start_is_not_the_problem_but_the_calls_are():
+    difference, error = minus("standard", "oracle", 1000, "frechet")
+    assert abs(difference) < max(3 * error, 0.3)
+    assert mean("oracle", 1000, "frechet", 5) > mean("oracle", 1000, "frechet", 50) + 0.3
+
+
+def test_the_best_pictures_are_the_least_drawn_and_smoothing_averages():
+    late, middle, end = (mean("oracle", t, "frechet") for t in pictures.TIMES)
+    assert late < middle < end
+    assert minus("smoothed", "semi-discrete", 250, "frechet")[0] > 0.5
+
+
+def test_the_budget_bounds_and_says_which_term_leads():
+    stacks = {(s.t, s.start, s.calls): s for s in pictures_budget.stacks()}
+    for stack in stacks.values():
+        assert stack.terms["total"][0] <= stack.bound
+    late = stacks[250, "standard", 20].terms
+    assert late["start"][0] > late["score"][0] > late["discretisation"][0]
+    assert stacks[250, "moment-matched", 20].terms["start"][0] < 0.7 * late["start"][0]
+    end = stacks[1000, "standard", 5].terms
+    assert end["discretisation"][0] > end["start"][0]
+
+
+def test_time_breaks_first_and_a_solve_costs_the_square():
+    found = cost.costs()
+    walls = cost.limits(found)
+    assert "core" in walls[0].what and walls[0].measured
+    memory = [wall.N for wall in walls if "memory" in wall.what]
+    assert min(memory) > walls[0].N
+    small, large = (sum(cost.predict(found, n).cpu) for n in (10**6, 10**7))
+    assert 80 < large / small < 120
+    assert cost.rounding(found, 10**9, 3072) < 0.01
