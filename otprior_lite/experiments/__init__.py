@@ -16,6 +16,7 @@ _STUDIES: dict[str, str] = {
     "budget_map": "budget_map",
     "late_start": "late_start",
     "conditional": "conditional",
+    "cost": "cost_study",
     "estimators": "estimators",
     "pictures": "pictures",
     "pictures_budget": "pictures_budget",

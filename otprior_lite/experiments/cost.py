@@ -78,11 +78,11 @@ class Prediction:
 def predict(found: Costs, N: int, d: int = 3072, tolerance: float = 0.05, machine: Machine = H100) -> Prediction:
     """What a solve of N atoms needs, with the model's uncertainty; the GPU's seconds are arithmetic."""
     shifts, block = default_shifts(d), found.rates.seconds(N, d)
-    counts = [draws(N, tolerance, found.gain, start, shifts) for start in (0.0, None)]
+    counts = [found.more_draws * draws(N, tolerance, found.gain, start, shifts) for start in (0.0, None)]
     wide = math.exp(Z * found.draws_spread)
     low, high = counts[0] / wide, counts[1] * wide
-    more = math.exp(Z * found.seconds_spread)
-    cpu = (counts[0] / 64 * block / more, counts[1] / 64 * block * more)
+    middle, more = found.more_seconds * block / 64, math.exp(Z * found.seconds_spread)
+    cpu = (counts[0] * middle / more, counts[1] * middle * more)
     gpu = (gpu_seconds(machine, low, N, d, shifts)[0], gpu_seconds(machine, high, N, d, shifts)[1])
     return Prediction(N, d, tolerance, (low, high), cpu, gpu, sampler_bytes(N, d), peak_bytes(N, d))
 

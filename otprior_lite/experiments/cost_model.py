@@ -1,4 +1,4 @@
-"""A model of what a semi-discrete solve costs: five rates, a count of draws, a count of bytes.
+"""A model of what a semi-discrete solve costs: six rates, a count of draws, a count of bytes.
 
 A block of B draws is one matrix product, 1 + 2K passes over B N scores, and a fixed overhead. A solve needs a number of draws
 that grows like N / tolerance^2, so its time grows like N^2 d:
@@ -7,8 +7,8 @@ that grows like N / tolerance^2, so its time grows like N^2 d:
     draws = (check + (E / aim^2 - n_0 / S)_+) S / gain,   S = 2 N / (pi tolerance^2),
     bytes = 8 N d + buffers.
 
-f: seconds per operation of the product; m: per byte of atoms streamed from memory (they are, beyond `SHARED` bytes); s: per
-score summed and compared, one rate within the second-level cache and one beyond; c: per block. The solver's own rules give
+f: seconds per operation of the product; m: per byte of atoms streamed from memory (they are, beyond `STREAMED` bytes); s: per
+score summed and compared, one rate for each level of memory that the buffers fit in; c: per block. The solver's own rules give
 check, E and aim (`semidiscrete.plan`); gain is what rotation recycling makes of a draw, n_0 what the closed-form start is worth.
 
 Chapter 12 draws it and uses it (`experiments.cost`).
@@ -23,19 +23,21 @@ from ..semidiscrete.plan import check_size, iid_floor
 from ..semidiscrete.sampling import default_shifts
 from .study import load
 
-CACHE = 2**21
-"""Second-level cache of the measured machine, bytes."""
-SHARED = 2**24
-"""Atoms beyond these bytes are read from memory at every block: 12 MB were not, 49 MB were, on the measured machine."""
+CACHES = 2**21, 2**24
+"""Bytes of buffers up to which a core's own cache holds them (2 MB on the measured machine), and a share of the common one:
+12 MB of buffers were held, 38 MB were not."""
+STREAMED = 2**23
+"""Atoms beyond these bytes are read from memory at every block: 3 MB were not, 12 MB were, with other jobs on the machine."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds: per operation of the product, per score within the cache and beyond, per byte of atoms, per block."""
+    """Seconds per operation of the product; per score in the core's cache, the common one, memory; per byte; per block."""
 
     flop: float
     near: float
     far: float
+    memory: float
     byte: float
     block: float
 
@@ -43,8 +45,9 @@ class Rates:
         """CPU seconds of one block of the sampler on one thread."""
         shifts = default_shifts(d) if shifts is None else shifts
         atoms = 4 * N * d
-        product = max(2 * base * N * d * self.flop, atoms * self.byte if atoms > SHARED else 0.0)
-        score = self.near if (12 if shifts else 8) * base * N < CACHE else self.far
+        product = max(2 * base * N * d * self.flop, atoms * self.byte if atoms > STREAMED else 0.0)
+        buffers = (12 if shifts else 8) * base * N
+        score = self.near if buffers < CACHES[0] else self.far if buffers < CACHES[1] else self.memory
         return product + (1 + 2 * shifts) * base * N * score + self.block
 
 
@@ -74,7 +77,7 @@ def fit(rows: list[dict]) -> Rates:
         rates = Rates(*map(math.exp, p))
         return [math.log(rates.seconds(*sizes(row))) - log for row, log in zip(rows, logs)]
 
-    start = [math.log(v) for v in (1e-11, 3e-10, 6e-10, 1e-10, 3e-5)]
+    start = [math.log(v) for v in (1e-11, 3e-10, 6e-10, 1e-9, 1e-10, 3e-5)]
     return Rates(*map(math.exp, least_squares(residuals, start).x))
 
 
@@ -128,15 +131,19 @@ def peak_bytes(N: int, d: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """fitted: of blocks. solves: rows of whole solves, to which nothing is fitted, with `expected` draws, S and `expected_cpu`.
+    """fitted: of blocks. solves: rows of whole solves, with `expected` draws, S and `expected_cpu`.
 
-    gain: independent rows a draw is worth where d is largest. normal: seconds per Gaussian number. reduction: seconds, and
-    seconds per atom, of one all-reduce between two processes. memory, ties, processes: rows of the study. busy: median
-    of wall over CPU seconds; 1 is a quiet machine.
+    more_draws: how many times the draws of the formula a solve used (geometric mean): checks that fail, blocks rounded up.
+    more_seconds: the same of the CPU seconds of these draws: what a solve does beside its blocks. Both are in what is expected.
+    gain: independent rows a draw is worth where d is largest. normal: seconds per Gaussian number. reduction: CPU seconds,
+    and CPU seconds per atom, of one all-reduce between two processes, waiting left out. memory, ties, processes: rows of
+    the study. busy: median of wall over CPU seconds; 1 is a quiet machine.
     """
 
     fitted: Fitted
     solves: list[dict]
+    more_draws: float
+    more_seconds: float
     gain: float
     normal: float
     reduction: tuple[float, float]
@@ -157,7 +164,7 @@ class Costs:
 
     @property
     def seconds_spread(self) -> float:
-        """The same of CPU seconds: blocks and draws both predicted, and what a solve does beside its blocks left out."""
+        """The same of CPU seconds, draws and blocks both predicted."""
         return _rms(math.log(row["expected_cpu"] / row["cpu"]) for row in self.solves)
 
     @property
@@ -176,17 +183,29 @@ def costs(rows: list[dict] | None = None) -> Costs:
     widest = max(row["d"] for row in solves)
     normal = of("draw")[0]["cpu"] / (of("draw")[0]["base"] * of("draw")[0]["d"])
     return Costs(
-        found, [_beside(row, found.rates) for row in solves], median(row["gain"] for row in solves if row["d"] == widest), normal,
-        _line([(row["N"], row["wall"]) for row in of("reduction")]), of("memory"), of("ties"), of("processes"),
+        found, *_beside(solves, found.rates), median(row["gain"] for row in solves if row["d"] == widest), normal,
+        _line([(row["N"], max(row["cpu"])) for row in of("reduction")]), of("memory"), of("ties"), of("processes"),
         median(row["busy"] for row in rows if "busy" in row),
     )  # fmt: skip
 
 
-def _beside(row: dict, rates: Rates) -> dict:
-    N, d = row["N"], row["d"]
-    expected = draws(N, row["tolerance"], row["gain"], row["start"], default_shifts(d))
-    seconds = expected / 64 * rates.seconds(N, d)
-    return {**row, "S": iid_floor(N, row["tolerance"]), "expected": expected, "expected_cpu": seconds}
+def _beside(rows: list[dict], rates: Rates) -> tuple[list[dict], float, float]:
+    """Solves beside what the model expects, which is then scaled to the rows: draws first, seconds of these draws after."""
+    counts = [draws(row["N"], row["tolerance"], row["gain"], row["start"], default_shifts(row["d"])) for row in rows]
+    more_draws = _scale(row["samples"] / count for row, count in zip(rows, counts))
+    seconds = [more_draws * count / 64 * rates.seconds(row["N"], row["d"]) for row, count in zip(rows, counts)]
+    more_seconds = _scale(row["cpu"] / cpu for row, cpu in zip(rows, seconds))
+    expected = [
+        {"S": iid_floor(row["N"], row["tolerance"]), "expected": more_draws * count, "expected_cpu": more_seconds * cpu}
+        for row, count, cpu in zip(rows, counts, seconds)
+    ]
+    return [row | beside for row, beside in zip(rows, expected)], more_draws, more_seconds
+
+
+def _scale(ratios) -> float:
+    """Geometric mean."""
+    logs = [math.log(ratio) for ratio in ratios]
+    return math.exp(sum(logs) / len(logs))
 
 
 def _line(points: list[tuple[float, float]]) -> tuple[float, float]:

@@ -22,6 +22,8 @@ _FIGURES = {
     "gap_floors": ("floors", "floors", "floors_and_truths"),
     "gap_spectrum": ("spectrum", "spectrum", "pair"),
     "gap_directions": ("spectrum", "directions", "pair"),
+    "cost_model": ("cost", "model", "costs"),
+    "cost_devices": ("cost", "devices", "costs"),
     "free_fix_clouds": ("free_fix", "clouds", "clouds"),
     "free_fix_errors": ("free_fix", "errors", "starts"),
     "free_fix_orders": ("free_fix", "late_times", "late_times"),
