@@ -4,6 +4,9 @@ The rows of the study `cost` give the rates of `cost_model`; its predictions car
 were left out. Seconds on a GPU, and anything on more than two processes, are arithmetic from stated rates: no such
 machine was measured here.
 
+The committed rows come from a busy machine (`Costs.busy`). CPU seconds leave the neighbours out but not what they take of
+the caches, so the same core is somewhat faster when it is alone.
+
 Chapter 12: blocks that a fit never saw, the largest included, are predicted within a small factor (`Fitted.spread`). Time
 grows like N^2 d and memory like N d: `limits` says what gives out first, on one core and on one GPU. At 10^9 nothing is
 left, but rounding to float32 still does no harm (`rounding`). `instead` lists what one would use there; the last line has
