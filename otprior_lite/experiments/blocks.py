@@ -24,7 +24,7 @@ CIFAR = {"atoms": 50_000, "d": 3072, "draws": 512}
 def cells(quick: bool) -> list[dict]:
     """Both sizes, from one row to all of them; quick: few draws."""
     if quick:
-        return [DIGITS | {"draws": 2**13, "rows": rows} for rows in (64, 2**13)]
+        return [DIGITS | {"draws": 2**14, "rows": rows} for rows in (64, 2**14)]
     digits = [DIGITS | {"rows": rows} for rows in (1, 16, 128, 2048, 2**16)]
     return digits + [CIFAR | {"rows": rows} for rows in (8, 64, 512)]
 

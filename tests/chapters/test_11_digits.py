@@ -169,7 +169,7 @@ def test_rounding_moves_codes_and_not_the_law(cells):
 def test_a_whole_table_of_scores_takes_the_memory_that_blocks_save():
     """Two small cells measured again, by the count of bytes; the committed rows say the same of their own size."""
     small, whole = (blocks.measure(cell)["megabytes"] for cell in blocks.cells(quick=True))
-    table = 2**13 * 899 * 4 / 2**20
+    table = 2**14 * 899 * 4 / 2**20
     assert 0.9 * table < whole < 1.2 * table and small < 0.2 * table
     rows = study.load("blocks")
     assert [{k: row[k] for k in ("atoms", "d", "draws", "rows")} for row in rows] == blocks.cells(False)
