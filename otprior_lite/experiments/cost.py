@@ -1,8 +1,8 @@
 """What a semi-discrete solve costs at any size, from measurements; what breaks first; what one would use there.
 
 The rows of the study `cost` give the rates of `cost_model`; predictions carry the spread of whole solves around the model,
-two of whose numbers (`Costs.more_draws`, `more_seconds`) are fitted to these solves. Seconds on a GPU, and anything on more than two processes, are arithmetic from stated rates: no such
-machine was measured here.
+two of whose numbers (`Costs.more_draws`, `more_seconds`) are fitted to these solves. Seconds on a GPU, and anything on more
+than two processes, are arithmetic from stated rates: no such machine was measured here.
 
 The committed rows come from a busy machine (`Costs.busy`). CPU seconds leave the neighbours out but not what they take of
 the caches, so the same core is somewhat faster when it is alone.
