@@ -2,13 +2,14 @@
 
 import math
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from .. import data, features, metrics
 from ..experiments import pictures
-from ..priors import Potential
+from ..priors import Potential, SemiDiscrete
 from ..randomness import normal, seeded
 from ..schedules import ddpm_linear
 from ..semidiscrete import State, solve, solve_steps
@@ -20,10 +21,8 @@ __all__ = ["replayed_cells", "fresh_l1", "scoring_work", "resumed_solve", "fewer
 
 def replayed_cells(answer, n: int = 64) -> Verdict:
     """The cells (n,) of `codes(n, seeded(64))` of the shipped map onto emoji at t = 500."""
-    points, schedule = features.split("emoji32")[0].distinct().x, ddpm_linear(1000)
-    potential = Potential.load(data.path("potentials/emoji32_t500"))
-    prior = potential.replay(points, schedule)
-    z, y, h = prior.codes(n, seeded(64)), prior.map.points, potential.heights
+    points, heights, prior = _shipped()
+    z, y, h = prior.codes(n, seeded(64)), prior.map.points, heights
     came = returned(lambda: answer, (), torch.Size([n]))
     if isinstance(came, Verdict):
         return came
@@ -43,6 +42,13 @@ def replayed_cells(answer, n: int = 64) -> Verdict:
     hints = [hint for hint, wrong in slips.items() if same(wrong)]
     shared = int((came == right).sum())
     return Verdict(False, hints[0] if hints else f"Not yet: {shared} of {n} cells are right.")
+
+
+@cache
+def _shipped() -> tuple[torch.Tensor, torch.Tensor, SemiDiscrete]:
+    """Training pictures, the heights of their shipped potential at t = 500, and the start that it replays."""
+    points, potential = features.split("emoji32")[0].distinct().x, Potential.load(data.path("potentials/emoji32_t500"))
+    return points, potential.heights, potential.replay(points, ddpm_linear(1000))
 
 
 def fresh_l1(answer) -> Verdict:
