@@ -16,6 +16,6 @@ def groups(theme: str, results: Groups, each: int = 6, narrow: bool = False):
             show(axis, results.outputs[k, :, :each].flatten(0, 1), each)
             axis.set_title(f"guidance {GUIDANCE[k]:g}\n{results.right[k]:.0%} in the told group", fontsize=9)
         rows_of(axes[0], [name.replace(" & ", "\n& ") if narrow else name for name in results.names], colour)
-        lines = "emoji32, nine groups (artwork)", f"held-out pictures: {results.held_out:.0%}"
+        lines = "emoji32, nine groups (artwork)", f"of held-out pictures: {results.held_out:.0%} in theirs"
         figure.suptitle(("\n" if narrow else "; ").join(lines), fontsize=10)
         return figure
