@@ -4,8 +4,8 @@ The rows of the study `cost` give the rates of `cost_model`; predictions carry t
 two of whose numbers (`Costs.more_draws`, `more_seconds`) are fitted to these solves. Seconds on a GPU, and anything on more
 than two processes, are arithmetic from stated rates: no such machine was measured here.
 
-The committed rows come from a busy machine (`Costs.busy`). CPU seconds leave the neighbours out but not what they take of
-the caches, so the same core is somewhat faster when it is alone.
+The committed rows come from a quiet machine (`Costs.busy` is 1). CPU seconds leave neighbours out, but not what they take
+of the caches: on a busy machine the same core is somewhat slower.
 
 Chapter 12: blocks that a fit never saw, the largest included, are predicted within a small factor (`Fitted.spread`). Time
 grows like N^2 d and memory like N d: `limits` says what gives out first, on one core and on one GPU. At 10^9 nothing is
