@@ -72,7 +72,7 @@ def _seconds(axis, colour, found):
     looks = (("cpu", colour.blue, None, "one core: measured rates"), ("gpu", colour.orange, "////", "one H100: arithmetic"))
     for part, tint, hatch, label in looks:
         low, high = np.array([getattr(plan, part) for plan in plans]).T
-        axis.fill_between(N, low, high, facecolor=tint, alpha=0.35, lw=0.8, edgecolor=tint, hatch=hatch, label=label)
+        axis.fill_between(N, low, high, facecolor=(tint, 0.35), lw=0.8, edgecolor=tint, hatch=hatch, label=label)
     for row in found.solves:
         if row["d"] == plans[0].d:
             axis.plot(row["N"], row["cpu"] * (row["tolerance"] / plans[0].tolerance) ** 2, "D", ms=4.5, color=colour.vermillion)

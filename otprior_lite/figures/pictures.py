@@ -46,8 +46,9 @@ def rows_of(axis, names, colour, side: int = 34, height: int = 32) -> None:
 def sheet(theme: str, results: Atlas, t: float = 500, calls=NFES, each: int = 4, narrow: bool = False):
     """Contact sheet at one start time: a row for each start, a block for each number of calls; a column shares its code."""
     colour = palette(theme)
-    calls, each = (calls[1:3], 3) if narrow else (calls, each)
-    with canvas(theme, *((3.6, 3.75) if narrow else (7.2, 3.2))) as figure:
+    calls, each, width = (calls[1:3], 3, 3.6) if narrow else (calls, each, 7.2)
+    tile = (width - 1.1) / (len(calls) * each)
+    with canvas(theme, width, 0.65 + len(STARTS) * tile) as figure:
         axes = figure.subplots(1, len(calls))
         for axis, k in zip(axes, calls):
             show(axis, results.outputs[:, TIMES.index(t), NFES.index(k), :each].flatten(0, 1), each)
