@@ -1,4 +1,4 @@
-// Needs parts.js
+// Needs parts.js: node.
 // Chapter 12: what one network draws from seven starts, at three start times, in four numbers of calls. The pictures were drawn
 // by the library and are read from strips; the named exports are pure, and a test compares them with otprior_lite.
 

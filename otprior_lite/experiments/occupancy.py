@@ -23,7 +23,7 @@ KINDS = ("no heights", "nearest atom", "rule of thumb", "solved")
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """counts (N,) of `draws` draws in the cells of one set of heights. l1: sum |share - 1/N|; floor: its mean for equal cells."""
+    """counts (N,) of `draws` draws in the cells of one set of heights, of a kind in KINDS."""
 
     kind: str
     counts: torch.Tensor
@@ -36,10 +36,12 @@ class Occupancy:
 
     @property
     def l1(self) -> float:
+        """sum |share - 1/N|, of these draws."""
         return float((self.relative - 1).abs().mean())
 
     @property
     def floor(self) -> float:
+        """The mean of `l1` for as many draws and cells that are equal."""
         return float(binom(self.draws, 1 / len(self.counts)).expect(lambda k: abs(k * len(self.counts) / self.draws - 1)))
 
     @property
@@ -49,6 +51,7 @@ class Occupancy:
 
     @property
     def empty(self) -> int:
+        """Cells that no draw fell into."""
         return int((self.counts == 0).sum())
 
     def fair(self, edges: torch.Tensor) -> torch.Tensor:

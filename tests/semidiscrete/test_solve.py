@@ -212,6 +212,19 @@ def test_few_atoms_in_many_dimensions_are_solved_in_their_span():
     assert in_span(gaussian(30, 59)).shape == (30, 59) and in_span(gaussian(1, 5)).shape == (1, 5)
 
 
+@pytest.mark.parametrize("who, far", [(0, 1e4), (9, 1e4), (9, 1e15), (4, 1e-15)])
+def test_the_span_holds_outliers_wherever_they_stand(who, far):
+    """The centre of atoms with an outlier is no mean, so the last of them need not lie in the span of the others."""
+    from otprior_lite.semidiscrete.problem import in_span, robust_centre
+
+    points = gaussian(10, 100, dtype=torch.float64)
+    points[who] *= far
+    centred = points - robust_centre(points)
+    few, norms = in_span(centred), centred.norm(dim=1)
+    assert few.shape[1] in (9, 10)
+    assert ((few @ few.T - centred @ centred.T).abs() / (norms[:, None] * norms)).max() < 1e-9
+
+
 def test_the_span_and_the_whole_space_give_the_same_heights(monkeypatch):
     """Solved far below the tolerance of anything else here, with and without the shorter coordinates."""
     from otprior_lite.semidiscrete import problem
