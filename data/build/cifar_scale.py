@@ -5,6 +5,7 @@
     train       "small" on CIFAR-10 and on emoji32, told the class         data/weights/*_small.safetensors, float16, 13 MB
     solve       the map from N(0, I) to 50,000 noised pictures             data/potentials/, one number for each picture
     sampling    pictures a second of the trained networks, and a contact sheet in --work
+    starts      seven starts of the CIFAR-10 network, three times, four numbers of calls: quality and newness (`cifar_starts.py`)
 
 Every stage leaves WORK/STAGE.json. It is skipped when that file tells of the same settings, and it goes on inside when it was
 killed. At the end data/results/cifar_scale.json has all of them, with the name of the device. Several GPUs or machines that
@@ -32,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from cifar_starts import Design, measured
 from networks import SEED, Recipe, trained
 from tqdm import tqdm
 
@@ -59,14 +61,14 @@ RECIPES = {
     "cifar10": Recipe("cifar10", None, "small", 40_000, 256, lr=4e-4, ema=0.9995, every=1000),
     "emoji32": Recipe("emoji32", None, "small", 15_000, 256, lr=4e-4, ema=0.9995, every=1000),
 }
-STAGES = ("tests", "modes", "train", "solve", "sampling")
+STAGES = ("tests", "modes", "train", "solve", "sampling", "starts")
 
 
 @dataclass(frozen=True)
 class Scale:
     """How much of everything: pictures of each set; steps of training and batch (None: the recipe's); steps that are timed;
     tolerance of the maps; pictures drawn, at once, and network calls for each; seconds between saved states of a solve; where
-    the tests are."""
+    the tests are; the cells of the starts."""
 
     pictures: int | None = None
     steps: int | None = None
@@ -80,9 +82,10 @@ class Scale:
     nfe: int = 50
     seconds: float = 60.0
     tests: str = "tests"
+    starts: Design = Design()
 
 
-TOY = Scale(32, 8, 4, "tiny", 1, 3, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py")
+TOY = Scale(32, 8, 4, "tiny", 1, 3, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py", Design((0,), (1, 2), 4, 2, 0.4))
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,6 +328,14 @@ def sampling(run: Run, pictures: Pictures, file: Path) -> dict:
     return {"label": pictures.label, "pictures_a_second": rate, "nfe": scale.nfe}
 
 
+def seven_starts(run: Run, pictures: Pictures, network: Path, heights: Path, inception: Path | None) -> dict:
+    """What the network makes of each start at the time of a map."""
+    if not run.first:
+        return {}
+    potential, facts = Potential.load(heights), {"label": pictures.label}
+    return facts | measured(network, potential, pictures.rows.x, pictures.held_out.x, run.scale.starts, run.device, inception)
+
+
 # ---- all of it
 
 
@@ -350,6 +361,17 @@ def all_stages(run: Run, found: list[Pictures], options) -> None:
                 file = data.root() / "potentials" / f"{pictures.name}_t{t}.safetensors"
                 settings = {"data": pictures.digest, "t": t, "tolerance": scale["tolerance"], "seed": SEED}
                 run.stage(f"solve_{file.stem}", settings, lambda: solve_map(run, pictures, t, file), file)
+        if "starts" in options.stages and pictures.recipe.pictures == "cifar10":
+            network = data.root() / "weights" / f"{pictures.name}_small.safetensors"
+            for t in TIMES:
+                file = data.root() / "potentials" / f"{pictures.name}_t{t}.safetensors"
+                if agreed(network.exists() and file.exists()):
+                    of = {key: value and digest(value.read_bytes()) for key, value in
+                          (("network", network), ("heights", file), ("inception", options.inception))}  # fmt: skip
+                    settings = of | {"starts": scale["starts"]}
+                    run.stage(
+                        f"starts_{file.stem}", settings, lambda: seven_starts(run, pictures, network, file, options.inception)
+                    )
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -361,6 +383,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="cuda, cpu; auto takes a GPU if there is one (default: auto)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="only these; modes always (default: all)")
     parser.add_argument("--steps", type=int, help="steps of each training (default: the recipes')")
+    parser.add_argument("--inception", type=Path, help="weights of FID's network, for the starts (default: none)")
     parser.add_argument("--no-bf16", action="store_true", help="train in float32")
     parser.add_argument("--no-compile", action="store_true", help="do not try torch.compile")
     parser.add_argument("--toy", action="store_true", help="every stage tiny: a rehearsal")

@@ -26,8 +26,10 @@ def samples_needed(answer, d: int = 64, distance: float = 1.5) -> Verdict:
         "That is n to base 2, in bits. The bound has the natural logarithm.": right / math.log(2),
         "That is n. The question asks for log n, which fits on a page in any dimension.": math.exp(min(right, 700)),
         "Square the distance: the bound under the root is on W2 squared.": (2 * d - distance) ** 2 / (8 * d),
-        "You dropped one square: 2 sqrt(2 d log n) = 2 d - distance^2, and both sides are squared.": (2 * d - distance**2) / (8 * d),
-        "The factor before the inner root is 2: squared it gives 4, times the 2 d below the root.": (2 * d - distance**2) ** 2 / (2 * d),
+        "You dropped one square: 2 sqrt(2 d log n) = 2 d - distance^2, and both sides are squared.": (2 * d - distance**2)
+        / (8 * d),
+        "The factor before the inner root is 2: squared it gives 4, times the 2 d below the root.": (2 * d - distance**2) ** 2
+        / (2 * d),
         "That is where the bound reaches 0, log n = d / 2. It has to come down to the distance only.": d / 2,
     }
     praise = f"Right: log n = {right:.1f}, about 1e{right / math.log(10):.0f} samples. It grows like d / 2."
@@ -123,24 +125,33 @@ def rebalanced(heights, points, tolerance: float = 0.1) -> Verdict:
     """Heights (N,) for points (N, d): are the cells of argmax_j <z, y_j> + h_j equally full, on draws of N(0, I) made here?"""
     N, d = points.shape
     if not isinstance(heights, torch.Tensor) or heights.shape != (N,):
-        return Verdict(False, f"Expected a tensor of {N} heights, got {tuple(getattr(heights, 'shape', ())) or type(heights).__name__}.")
+        return Verdict(
+            False, f"Expected a tensor of {N} heights, got {tuple(getattr(heights, 'shape', ())) or type(heights).__name__}."
+        )
     if not bool(torch.isfinite(heights).all()):
         return Verdict(False, "Some heights are not finite. Are the steps too long?")
     points, heights = points.double(), heights.double()
     z = normal((500 * N, d), seeded(20_11), dtype=torch.float64)
     share = lambda h: torch.bincount(scored(z, points, h), minlength=N).double() / len(z)
     found, before = share(heights), share(torch.zeros_like(heights))
-    l1, start, floor = (float(v) for v in ((found - 1 / N).abs().sum(), (before - 1 / N).abs().sum(), math.sqrt(2 * N / math.pi / len(z))))
+    l1, start, floor = (
+        float(v) for v in ((found - 1 / N).abs().sum(), (before - 1 / N).abs().sum(), math.sqrt(2 * N / math.pi / len(z)))
+    )
     said = f"sum |share - 1/N| = {l1:.3f} on fresh draws (noise alone: {floor:.3f}; heights 0: {start:.3f})"
     if l1 <= tolerance:
         return Verdict(True, f"Right: {said}. The fullest cell holds {float(found.max()) * N:.2f} fair shares.")
     empty = int((found == 0).sum())
     if float(heights.std()) == 0:
         return Verdict(False, f"These heights are all equal, so nothing has moved: {said}.")
-    if torch.allclose(heights - heights.mean(), -(points.square().sum(1) - points.square().sum(1).mean()) / 2, rtol=1e-3, atol=1e-3):
+    if torch.allclose(
+        heights - heights.mean(), -(points.square().sum(1) - points.square().sum(1).mean()) / 2, rtol=1e-3, atol=1e-3
+    ):
         return Verdict(False, f"Those are the cells of the nearest atom: {said}. They know nothing of the masses.")
     if l1 > start:
-        return Verdict(False, f"{said}: worse than no heights at all, and {empty} cells are empty. Is a cell that is too full lowered? Are the steps too long?")
+        return Verdict(
+            False,
+            f"{said}: worse than no heights at all, and {empty} cells are empty. Is a cell that is too full lowered? Are the steps too long?",
+        )
     return Verdict(False, f"{said}, above {tolerance:g}. More steps, shorter towards the end, with fresh draws in each.")
 
 
@@ -159,13 +170,17 @@ def stable_cells(answer) -> Verdict:
         except Exception as error:
             return Verdict(False, f"Your function raised {type(error).__name__}: {error}")
         if not isinstance(came, torch.Tensor) or came.shape != (len(z),) or came.is_floating_point():
-            return Verdict(False, f"Expected {len(z)} whole numbers, got {tuple(getattr(came, 'shape', ())) or type(came).__name__}.")
+            return Verdict(
+                False, f"Expected {len(z)} whole numbers, got {tuple(getattr(came, 'shape', ())) or type(came).__name__}."
+            )
         wrong = float((came != right).double().mean())
         if wrong <= 1e-4:
             continue
         slips = {
             "The scores lack the heights.": scored(z, points - offset, torch.zeros_like(heights)),
-            "That is the nearest atom, whatever the heights say.": scored(z, points - offset, -(points - offset).square().sum(1) / 2),
+            "That is the nearest atom, whatever the heights say.": scored(
+                z, points - offset, -(points - offset).square().sum(1) / 2
+            ),
             "You took the lowest score.": (z @ (points - offset).T + heights).argmin(1),
         }
         for hint, slip in slips.items():
@@ -173,7 +188,10 @@ def stable_cells(answer) -> Verdict:
                 return Verdict(False, hint)
         if offset == 0:
             return Verdict(False, f"{wrong:.1%} of the cells are wrong before anything is moved. The score is <z, y_j> + h_j.")
-        return Verdict(False, f"{wrong:.2%} of the cells change when all atoms move by {offset:,.0f}. <z, c> is the same number for every atom, and it is large. Take it out first.")
+        return Verdict(
+            False,
+            f"{wrong:.2%} of the cells change when all atoms move by {offset:,.0f}. <z, c> is the same number for every atom, and it is large. Take it out first.",
+        )
     return Verdict(True, "Right: what all scores share is taken out before the digits are spent on it.")
 
 

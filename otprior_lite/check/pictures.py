@@ -12,7 +12,7 @@ from ..experiments import pictures
 from ..priors import Potential, SemiDiscrete
 from ..randomness import normal, seeded
 from ..schedules import ddpm_linear
-from ..semidiscrete import State, solve, solve_steps
+from ..semidiscrete import State, solve_steps
 from ..semidiscrete.plan import iid_floor
 from .verdict import Verdict, compare, returned
 
@@ -144,11 +144,17 @@ def fewer_dimensions(answer) -> Verdict:
         hint = "Differences of atoms span one dimension less: take off their mean first. It adds the same to all scores."
         return Verdict(False, f"{N} dimensions. {hint}")
     if k < N - 1:
-        return Verdict(False, f"{k} dimensions are fewer than the differences of {N} atoms span: {same:.0%} of the cells are kept.")
+        return Verdict(
+            False, f"{k} dimensions are fewer than the differences of {N} atoms span: {same:.0%} of the cells are kept."
+        )
     if not torch.allclose(axes.T @ axes, torch.eye(k, dtype=torch.float64), atol=1e-6):
         if float(new.mean(0).abs().max()) < 1e-9:
-            return Verdict(False, "You centred z as well. N(0, I) is centred already; the noise of its mean is not yours to take off.")
-        return Verdict(False, "The new z is not N(0, I): the axes must be orthonormal. Whitening, or raw differences, change the cells.")
+            return Verdict(
+                False, "You centred z as well. N(0, I) is centred already; the noise of its mean is not yours to take off."
+            )
+        return Verdict(
+            False, "The new z is not N(0, I): the axes must be orthonormal. Whitening, or raw differences, change the cells."
+        )
     if same < 1:
         return Verdict(False, f"Only {same:.0%} of the cells are kept. Project atoms and z on the same axes.")
     return Verdict(True, f"Right: {d} dimensions became {k}, and every cell is the same.")

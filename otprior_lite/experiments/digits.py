@@ -13,7 +13,7 @@ from statistics import mean
 import torch
 
 from .. import data, metrics, priors
-from ..errors import count, expect
+from ..errors import expect
 from ..estimate import Estimate, over_seeds
 from ..gap import Gap, prior_gap
 from ..samplers import trajectory

@@ -117,5 +117,7 @@ def curves() -> list[Curve]:
                 at = [[row for row in rows if (row["d"], row["n"]) == (d, n)] for d in DIMENSIONS]
                 values, floors = ([[row[key][k] for row in group] for group in at] for key in (name, "nothing"))
                 summary = [tuple(map(f, part)) for part in (values, floors) for f in (mean, stdev)]
-                found.append(Curve(estimator, name, n, DIMENSIONS, *summary, tuple(truth(estimator, name, d) for d in DIMENSIONS)))
+                found.append(
+                    Curve(estimator, name, n, DIMENSIONS, *summary, tuple(truth(estimator, name, d) for d in DIMENSIONS))
+                )
     return found

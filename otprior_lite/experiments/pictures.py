@@ -60,19 +60,27 @@ are root mean squares of numbers in [-1, 1]."""
 
 def grade(world: World, seed: int, x: torch.Tensor) -> list[float]:
     """MEASURES of pictures x (n, 3, 32, 32), four digits each."""
-    reference, train = halves(world.held_out, seed)[1], world.train
+    reference = halves(world.held_out, seed)[1]
     seen = [features.load("emoji32").pooled(pictures) for pictures in (x, reference)]
     covered = metrics.precision_recall(*seen, generator=seeded(3000 + seed))
+    quality = (
+        metrics.frechet(*seen, repeats=1).value, *(metrics.energy(*pair, repeats=1).value for pair in (seen, (x, reference))),
+        covered.precision.value, covered.recall.value,
+    )  # fmt: skip
+    return [float(f"{float(value):.4g}") for value in (*quality, *newness(x, world.train, reference).values())]
+
+
+def newness(x: torch.Tensor, train: torch.Tensor, reference: torch.Tensor) -> dict[str, float]:
+    """The MEASURES of memorisation of pictures x, by name; reference: held-out pictures."""
     to_train, fresh, to_held_out, others = (
         nearest(*pair)[0] for pair in ((x, train), (reference, train), (x, reference), (x, x))
     )  # fmt: skip
-    values = (
-        metrics.frechet(*seen, repeats=1).value, *(metrics.energy(*pair, repeats=1).value for pair in (seen, (x, reference))),
-        covered.precision.value, covered.recall.value, _below(to_train[:, 0], to_held_out[:, 0]).diagonal().mean(),
-        _below(to_train[:, 0], fresh[:, 0]).mean(), (to_train[:, 0] <= to_train[:, 1] / 3).double().mean(),
-        (others[:, 1] < 0.01).double().mean(), to_train[:, 0].median(), to_held_out[:, 0].median(),
-    )  # fmt: skip
-    return [float(f"{float(value):.4g}") for value in values]
+    found = {
+        "nearer": _below(to_train[:, 0], to_held_out[:, 0]).diagonal().mean(), "closer": _below(to_train[:, 0], fresh[:, 0]).mean(),
+        "copies": (to_train[:, 0] <= to_train[:, 1] / 3).double().mean(), "repeats": (others[:, 1] < 0.01).double().mean(),
+        "to_train": to_train[:, 0].median(), "to_held_out": to_held_out[:, 0].median(),
+    }  # fmt: skip
+    return {name: float(value) for name, value in found.items()}
 
 
 def nearest(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,7 +3,13 @@
 from ..experiments.estimators import ESTIMATORS, LAWS, Curve
 from .style import canvas, palette
 
-_TITLES = {"Frechet": "Fréchet", "energy": "energy (root)", "W2": "$W_2$", "debiased W2": "$W_2$, debiased", "sliced W2": "sliced $W_2$"}
+_TITLES = {
+    "Frechet": "Fréchet",
+    "energy": "energy (root)",
+    "W2": "$W_2$",
+    "debiased W2": "$W_2$, debiased",
+    "sliced W2": "sliced $W_2$",
+}
 _MARKS = dict(zip(ESTIMATORS, ("o", "s", "^", "D", "v")))
 
 
@@ -29,14 +35,18 @@ def estimators(theme: str, results: list[Curve], n: int = 600, narrow: bool = Fa
         last = axes[5]
         for name, hue in zip(ESTIMATORS, colour.cycle):
             curve = curves[name, "shift"]
-            last.plot(curve.d, [max(0.1, s) for s in curve.scores], color=hue, marker=_MARKS[name], ms=3.5, lw=1.4, label=_TITLES[name])
+            last.plot(
+                curve.d, [max(0.1, s) for s in curve.scores], color=hue, marker=_MARKS[name], ms=3.5, lw=1.4, label=_TITLES[name]
+            )
         last.axhline(2, color=colour.ink, lw=1, ls="--")
         last.set(xscale="log", yscale="log", title="score of the shift")
         axes[0].legend(fontsize=9, loc="upper left")
         for axis in axes:
             axis.minorticks_off()
             axis.set_xticks([1, 10, 100, 1000], ["1", "10", "100", ""] if narrow else ["1", "10", "100", "1000"])
-        figure.legend(*last.get_legend_handles_labels(), loc="outside lower center", ncols=2 if narrow else 5, fontsize=9, columnspacing=1.2)
+        figure.legend(
+            *last.get_legend_handles_labels(), loc="outside lower center", ncols=2 if narrow else 5, fontsize=9, columnspacing=1.2
+        )
         for axis in axes[-2 if narrow else -3 :]:
             axis.set_xlabel("dimension $d$")
         figure.supylabel("estimate / truth", fontsize=10)

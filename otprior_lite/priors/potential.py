@@ -31,9 +31,7 @@ from .semidiscrete import SemiDiscrete, converged, noised_atoms
 from .storage import Instant, load, save
 
 
-def potential_steps(
-    points, schedule: Schedule, t, *, seed: int = 0, copies: int = 1, device=None, **options
-) -> Iterator[State]:
+def potential_steps(points, schedule: Schedule, t, *, seed: int = 0, copies: int = 1, device=None, **options) -> Iterator[State]:
     """The states of a solve whose fit `Potential.of` keeps; those of `SemiDiscrete.fit(generator=seeded(seed))` on a CPU.
 
     The noise of the atoms is drawn on the CPU whatever the device, so that a potential can be replayed anywhere; a GPU draws

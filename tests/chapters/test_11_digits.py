@@ -74,7 +74,9 @@ def test_the_truths_are_those_of_many_draws(law, d):
     along = torch.nn.functional.normalize(torch.randn(d, 200, generator=generator, dtype=torch.float64), dim=0)
     means, stds = (x @ along).mean(0), (x @ along).std(0)  # each line sees a Gaussian
     assert estimators.truth("sliced W2", law, d) == pytest.approx(float((means**2 + (stds - 1) ** 2).mean()), rel=0.25)
-    assert estimators.truth("W2", law, d) == pytest.approx(float(x.mean(0).square().sum() + (x.std(0) - 1).square().sum()), rel=0.05)
+    assert estimators.truth("W2", law, d) == pytest.approx(
+        float(x.mean(0).square().sum() + (x.std(0) - 1).square().sum()), rel=0.05
+    )
 
 
 def test_a_part_of_the_estimators_study_is_made_again():
@@ -360,7 +362,11 @@ def test_figures_draw_what_they_are_given(results, gaps, theme):
 
     found = estimators.curves(), tuple(occupancy.occupancy(draws=20))
     drawn = [f(theme, r, narrow=n) for f, r in zip((draw_estimators.estimators, draw_cells.cells), found) for n in (True, False)]
-    chapter = [f(theme, r, narrow=n) for f, r in ((draw.gap, gaps), (draw.sheet, results), (draw.distances, results)) for n in (True, False)]
+    chapter = [
+        f(theme, r, narrow=n)
+        for f, r in ((draw.gap, gaps), (draw.sheet, results), (draw.distances, results))
+        for n in (True, False)
+    ]
     for figure in (*drawn, *chapter):
         assert isinstance(figure, Figure)
 

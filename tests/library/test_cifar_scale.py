@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from zoo import rng
 
 from otprior_lite import data, schedules
+from otprior_lite.experiments.pictures import scores
+from otprior_lite.experiments.smileys import STARTS, smileys
 from otprior_lite.priors import Potential
 from otprior_lite.train import load_model
 from otprior_lite.train.files import read
@@ -125,13 +127,37 @@ def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     for name in ("cifar10_jpeg75_small", "emoji32_small"):
         assert min(stages[f"train_{name}"]["rms_error"]["held_out"]) > 0 and stages[f"sampling_{name}"]["pictures_a_second"] > 0
         assert (place / "work" / "toy" / f"{name}.png").exists()
+    for t in (250, 500, 1000):
+        table = stages[f"starts_cifar10_jpeg75_t{t}"]
+        of = lambda name: [row[table["columns"].index(name)] for row in table["rows"]]
+        assert list(zip(of("start"), of("calls"))) == [(start, calls) for start in STARTS for calls in (1, 2)]
+        assert min(of("to_train")) > 0 and set(of("inception")) == {None}
     assert not list((place / "work" / "toy").glob("*.state")) and not list(data_folder.rglob("*.new"))
 
     unchanged = {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
     assert script.main(words(place)) == 0
-    assert capsys.readouterr().out.count(": is there") == len(stages) == 9
+    assert capsys.readouterr().out.count(": is there") == len(stages) == 12
     assert unchanged == {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
     replayed(script, place, potentials, manifest)
+
+
+def test_the_starts_of_the_script_say_what_chapter_12_says(monkeypatch):
+    """On the smileys, where a study is committed: far from data is N(0, I), near the training pictures are the map's, and the
+    control beside it; the oracle is neither."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    from cifar_starts import Design, measured
+
+    train, held_out = smileys()
+    potential = Potential.load(SHIPPED / "potentials" / "smileys_t250.safetensors")
+    design = Design((0,), (5,), 40, 40, 0.1)
+    table = measured(SHIPPED / "weights" / "smileys.safetensors", potential, train, held_out, design, torch.device("cpu"))
+    found = {row[0]: dict(zip(table["columns"], row)) for row in table["rows"]}
+    assert set(found) == set(STARTS) and found["standard"]["energy"] > 10 * found["oracle"]["energy"]
+    for name in ("semi-discrete", "data-initialised", "fresh-noise"):
+        assert found[name]["closer"] > found["oracle"]["closer"] + 0.1 and found[name]["nearer"] > 0.9
+    committed = scores()["oracle", 250, 5]
+    assert found["oracle"]["to_train"] == pytest.approx(committed.of("to_train")[0], rel=0.15)
 
 
 def replayed(script, place, potentials, manifest):
@@ -149,7 +175,7 @@ def replayed(script, place, potentials, manifest):
 def test_the_stages_run_on_a_gpu(place, script):
     """Its own name in the results; weights and potentials that a CPU reads."""
     work = place / "gpu"
-    stages = ["--no-compile", "--stages", "train", "solve", "sampling"]
+    stages = ["--no-compile", "--stages", "train", "solve", "sampling", "starts"]
     assert script.main(["--toy", "--cifar", str(place / "cifar.npz"), "--work", str(work), "--device", "cuda", *stages]) == 0
     record = json.loads((place / "data" / "results" / "cifar_scale.json").read_text())
     assert record["device"] == torch.cuda.get_device_name() and not record["stages"]["modes"]["failed"]
