@@ -20,6 +20,7 @@ _STUDIES: dict[str, str] = {
     "estimators": "estimators",
     "pictures": "pictures",
     "pictures_budget": "pictures_budget",
+    "pictures_sources": "pictures_sources",
     "prior_error": "prior_error",
     "regimes": "regimes",
     "shootout": "shootout",

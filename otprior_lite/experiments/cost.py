@@ -8,8 +8,8 @@ The committed rows come from a quiet machine (`Costs.busy` is 1). CPU seconds le
 of the caches: on a busy machine the same core is somewhat slower.
 
 Chapter 12: blocks that a fit never saw, the largest included, are predicted within a small factor (`Fitted.spread`). Time
-grows like N^2 d and memory like N d: `limits` says what gives out first, on one core and on one GPU. At 10^9 nothing is
-left, but rounding to float32 still does no harm (`rounding`). `instead` lists what one would use there; the last line has
+grows like N^2 d and memory like N d: `limits` says what gives out first, on one core and on one GPU. At 10^9 an exact map
+takes hundreds of years of a GPU, but rounding to float32 still does no harm (`rounding`). `instead` lists what one would use there; the last line has
 the law of a map solved exactly, at any N, for nothing.
 """
 
@@ -101,11 +101,13 @@ class Limit:
 
 def limits(found: Costs, d: int = 3072, tolerance: float = 0.05, host: float = 24e9, machine: Machine = H100) -> list[Limit]:
     """What gives out as N grows, the first first. Times are the upper ends of `predict`; host: bytes of this machine."""
+    preparing = lambda N: 4 * N * d + peak_bytes(round(N), d)
     upper = lambda part: lambda N: getattr(predict(found, round(N), d, tolerance, machine), part)[1]
     rows = [
         ("a day of one core", upper("cpu"), DAY, True), ("a year of one core", upper("cpu"), YEAR, True),
-        ("memory of this machine, preparing", lambda N: 4 * N * d + peak_bytes(round(N), d), host, True),
+        (f"memory of this machine ({host / 1e9:.0f} GB), preparing", preparing, host, True),
         (f"a day of one {machine.name}", upper("gpu"), DAY, False), (f"a year of one {machine.name}", upper("gpu"), YEAR, False),
+        (f"memory of one {machine.name}, preparing", preparing, machine.memory, False),
         (f"memory of one {machine.name}, sampling", lambda N: sampler_bytes(round(N), d, base=1024), machine.memory, False),
     ]  # fmt: skip
     return sorted((Limit(what, _reached(f, most), measured) for what, f, most, measured in rows), key=lambda limit: limit.N)
@@ -159,7 +161,7 @@ def instead(found: Costs, N: int, d: int = 3072, tolerance: float = 0.05) -> lis
         Instead("the map itself", solve, N * one + noise, 4 * N * (d + 1), "nothing"),
         Instead("two levels", clusters + solve * 2 / root, 2 * root * one + noise, 4 * N * (d + 1), "optimality across groups"),
         Instead("a network for the dual", math.nan, math.nan, 16 * 35.7e6, "any certificate of the masses"),
-        Instead("noise on a training point", 0.0, noise, 4 * N * d, "the coupling, not the law"),
+        Instead("noise on a training point", 0.0, noise, 4 * N * d, "the coupling"),
     ]
 
 

@@ -56,9 +56,12 @@ class Unseen(priors.DataInitialised):
 
     name = "oracle"
 
+    def order(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Rows (n,) of the pictures that `sample` noises, given the same generator."""
+        return torch.cat([permutation(len(self.points), generator) for _ in range(-(-n // len(self.points)))])[:n]
+
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        order = torch.cat([permutation(len(self.points), generator) for _ in range(-(-n // len(self.points)))])[:n]
-        return noise(self.points[order], self.schedule, self.t, generator)
+        return noise(self.points[self.order(n, generator)], self.schedule, self.t, generator)
 
 
 def halves(held_out: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from otprior_lite import check, data, features, metrics, priors, schedules
-from otprior_lite.experiments import cost, pictures, pictures_budget, pictures_groups
+from otprior_lite.experiments import cost, pictures, pictures_budget, pictures_groups, pictures_sources
 from otprior_lite.experiments.album import album as album_of
 from otprior_lite.randomness import seeded
 from otprior_lite.semidiscrete import BrenierMap, State, solve
@@ -311,17 +311,35 @@ def test_late_the_start_decides():
     assert 0.5 < (worst - free) / (worst - best) < 0.8
 
 
-def test_there_the_map_copies_and_in_the_middle_it_does_not():
+def test_there_the_map_copies_and_in_the_middle_distances_do_not_tell():
     for name in ("semi-discrete", "fresh-noise", "data-initialised"):
         assert minus(name, "oracle", 250, "closer")[0] > 0.2
         assert abs(minus(name, "oracle", 500, "closer")[0]) < 0.1
     for t in pictures.TIMES:
         assert mean("semi-discrete", t, "repeats") > 0.08
         assert mean("fresh-noise", t, "repeats") == mean("data-initialised", t, "repeats") == 0
+    assert mean("semi-discrete", 250, "copies") < 0.02  # the rule of a third sees nothing
     birthday = 1 - (1 - 1 / 351) ** (pictures.SAMPLES - 1)
     assert abs(mean("semi-discrete", 250, "repeats") - birthday) < 0.08
     assert mean("semi-discrete", 500, "frechet") < mean("moment-matched", 500, "frechet") - 0.7
     assert mean("semi-discrete", 500, "frechet") < 1.2 * mean("oracle", 500, "frechet")
+
+
+def test_half_of_the_noised_pictures_come_back_in_the_middle_and_the_oracles_do_too():
+    own = pictures_sources.shares()
+    for name in pictures_sources.STARTS:
+        assert own[name, 250]["own"][0] > 0.9 and own[name, 250]["told"][0] > 0.99
+        assert 0.3 < own[name, 500]["own"][0] < 0.7 and own[name, 500]["told"][0] > 0.85
+        assert own[name, 1000]["own"][0] < 0.05
+    (share, error), (oracle, noise) = (own[name, 500]["own"] for name in ("semi-discrete", "oracle"))
+    assert abs(share - oracle) < 3 * math.hypot(error, noise)
+
+
+def test_the_scores_at_the_end_say_how_much_an_order_is_worth():
+    """N(0, I) and the control have nearly one law there, and differ as much as any two starts in the middle that are close."""
+    late = [mean(name, 1000, "frechet") for name in pictures.STARTS]
+    close = [abs(minus(name, "data-initialised", 500, "frechet")[0]) for name in ("semi-discrete", "fresh-noise", "oracle")]
+    assert 0.3 < max(late) - min(late) < 0.6 and max(close) < 0.6
 
 
 def test_the_control_does_as_well():

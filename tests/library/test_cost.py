@@ -159,8 +159,8 @@ def test_limits_are_where_they_say(found):
     limits = {limit.what: limit.N for limit in cost.limits(found)}
     assert list(limits.values()) == sorted(limits.values())
     assert cost.predict(found, round(limits["a day of one core"])).cpu[1] == pytest.approx(cost.DAY, rel=1e-3)
-    n = limits["memory of this machine, preparing"]
-    assert 7 * 4 * n * 3072 == pytest.approx(24e9, rel=1e-3)
+    n, m = limits["memory of this machine (24 GB), preparing"], limits["memory of one H100 SXM, preparing"]
+    assert 7 * 4 * n * 3072 == pytest.approx(24e9, rel=1e-3) and 7 * 4 * m * 3072 == pytest.approx(80e9, rel=1e-3)
     n = limits["memory of one H100 SXM, sampling"]
     assert sampler_bytes(round(n), 3072, base=1024) == pytest.approx(80e9, rel=1e-3)
 

@@ -1,5 +1,6 @@
 """Pictures: the world keeps its promises, measures see what is known of samples, the budget is right where it is known."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from otprior_lite import data, figures, schedules
-from otprior_lite.experiments import pictures, pictures_budget, pictures_groups, smileys
+from otprior_lite.experiments import pictures, pictures_budget, pictures_groups, pictures_sources, smileys
 from otprior_lite.experiments.pictures import MEASURES, NFES, STARTS, TIMES, World
 from otprior_lite.experiments.study import load
 from otprior_lite.figures.pictures import tile
@@ -230,6 +231,25 @@ def test_start_terms_of_the_budget_come_out_again():
     committed = next(row for row in load("pictures_budget") if (row["seed"], row["t"]) == (cell["seed"], cell["t"]))
     for (start, calls, term, *_), known in zip(pictures_budget.measure(cell)["rows"], committed["rows"]):
         assert [start, calls] == known[:2] and term == pytest.approx(known[2], rel=0.01)
+
+
+def test_sources_are_what_was_noised():
+    """Taken away alpha times the source, a start is noise of the right size, whatever the start; and one row is made again."""
+    found = pictures.world()
+    for name, t in itertools.product(pictures_sources.STARTS, (250, 500)):
+        x, own = pictures.draws(found, t, 1, name), pictures_sources.sources(found, t, 1, name)
+        left = (x - float(found.schedule.alpha(t)) * own) / float(found.schedule.sigma(t))
+        assert abs(float(left.mean())) < 0.02 and abs(float(left.std()) - 1) < 0.01
+    (cell,) = pictures_sources.cells(True)
+    committed = next(r for r in load("pictures_sources") if all(r[key] == cell[key] for key in ("seed", "t", "start")))
+    assert pictures_sources.measure(cell)["told"] == pytest.approx(committed["told"], abs=0.02)
+
+
+def test_places_are_counted():
+    x = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
+    others = torch.tensor([[1.0, 0.0], [0.0, 2.0], [5.0, 0.0]])
+    assert pictures_sources.places(x, torch.tensor([[0.0, 2.0], [5.0, 0.0]]), others).tolist() == [1, 0]
+    assert pictures_sources.places(x, torch.tensor([[9.0, 0.0], [4.0, 9.0]]), others).tolist() == [3, 3]
 
 
 def test_scores_hold_every_cell_and_pair_the_seeds():
