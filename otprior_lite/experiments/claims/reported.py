@@ -11,6 +11,7 @@ import torch
 from ... import metrics, schedules, semidiscrete, theorems
 from ...forward import marginal
 from ...randomness import normal, seeded
+from ..pictures_sources import shares
 from ..study import load
 from .claim import Claim, Finding
 from .laws import TWO, normals
@@ -93,12 +94,14 @@ def columns():
 
 
 def moving_away():
-    """Distance to the nearest point grows with tau from zero; the noise-to-signal ratio grows with T'."""
+    """Distance to the nearest point grows with tau from zero; the noise-to-signal ratio grows with T', and fewer pictures come back."""
     points, z, schedule = normals(40, 2, seed=1), normals(2000, 2, seed=2), schedules.ddpm_linear()
     solved = semidiscrete.solve(points, tolerance=1e-6, generator=seeded(0)).map
     away = lambda image: float(metrics.nearest_distance(image, solved.points).square().mean().sqrt())
     small, large = (away(solved.smooth(tau)(z)) for tau in (0.1, 0.5))
     ratio = lambda t: float(schedule.sigma(t) / schedule.alpha(t))
+    own = lambda t: shares()["semi-discrete", t]["own"][0]
+    back = {t: (own(t), "less than", own(t // 2)) for t in (500, 1000)}
     return (
         Finding(
             "distance of images to the nearest point, no smoothing",
@@ -111,6 +114,8 @@ def moving_away():
         Finding("the same, relative $\\tau = 0.1$", small, "more than", 0.0, "a stored point", 1e-3),
         Finding("the same, relative $\\tau = 0.5$", large, "more than", small, "$\\tau = 0.1$", 1e-3),
         Finding("noise over signal $\\sigma / \\alpha$ at $T' = 100$", ratio(100), "more than", ratio(50), "at $T' = 50$"),
+        Finding("smileys: share of noised pictures that come back, $T' = 500$", *back[500], "at $T' = 250$", 0.1),
+        Finding("the same, $T' = 1000$", *back[1000], "at $T' = 500$", 0.1),
     )
 
 
@@ -175,9 +180,9 @@ CLAIMS = (
         "A larger $T'$ and a higher temperature move the output away from the stored image; the authors call it generalisation.",
         "not tested",
         "Two things of this kind hold on small examples: images leave the stored points as $\\tau$ grows, and the noise on a "
-        "stored image grows with $T'$.",
+        "stored image grows with $T'$. On smileys with a small network fewer of the noised pictures come back, the later the start.",
         "The paper's images. Away from the training data is not yet near to new data: that needs held-out images.",
-        (8, 11), moving_away,
+        (8, 11, 12), moving_away,
     ),
     Claim(
         "figure-4b", "Figure 4b: fewer mixed modes", f"figure 4b, {REPORT}",
