@@ -378,6 +378,11 @@ def test_guidance_makes_the_classifier_as_content_as_real_emoji_do():
     assert abs(groups.right[-1] - groups.held_out) < 0.1
 
 
+def test_the_shipped_solve_takes_the_time_that_the_model_says():
+    low, high = cost.predict(cost.costs(), 4175).cpu
+    assert low < priors.Potential.load(data.path("potentials/emoji32_t250")).seconds < high < 10 * low
+
+
 def test_time_breaks_first_and_a_solve_costs_the_square():
     found = cost.costs()
     walls = cost.limits(found)
