@@ -1,7 +1,8 @@
 """Memorisation: are samples as new to the training set as fresh data are?
 
 Low error is worth little if the samples are stored points. Two questions, each answered by fresh data as the floor:
-are samples nearer to the training set than to a test set of the same size, and how many are copies of one point?
+are samples nearer to the training set than to a test set of the same size, and how many are copies of one point? The second
+searches the whole training set, however small the test set is: a part of it would hide the copies of the rest.
 """
 
 import math
@@ -21,8 +22,8 @@ class Memorisation:
 
     value: the share of samples whose nearest neighbour is a training point, train and test cut to the same
     number. floor: 1/2, by symmetry, when the samples are as new to the training set as to the test set.
-    error: binomial, under that hypothesis. The distances are medians; test_to_train is that of fresh data.
-    duplicates: the share of samples that are copies of one training point; its floor is the share of test points.
+    error: binomial, under that hypothesis. The distances are medians, to all points of the set; test_to_train is that of
+    fresh data. duplicates: the share of samples that are copies of one training point; its floor is the share of test points.
     """
 
     value: float
@@ -44,12 +45,11 @@ def memorisation(x, train, test, *, ratio: float = 1 / 3) -> Memorisation:
     (_, test), (x, train) = pair(x, test, "test"), pair(x, train, "train")
     within(ratio, 0.0, 1.0, "ratio", open_low=True)
     m = min(len(train), len(test))
-    train, test = train[:m], test[:m]
+    a, b = (nearest_distance(x, points[:m]) for points in (train, test))
     near, fresh = _nearest(x, train, 2), _nearest(test, train, 2)
-    to_train, to_test = near[:, 0], nearest_distance(x, test)
-    nearer = float(((to_train < to_test).double() + 0.5 * (to_train == to_test).double()).mean())
-    medians = (float(d.median()) for d in (to_train, to_test, fresh[:, 0]))
+    medians = (float(d.median()) for d in (near[:, 0], nearest_distance(x, test), fresh[:, 0]))
     copied, by_chance = (d[:, 0] <= ratio * d[:, 1] for d in (near, fresh))
+    nearer = float(((a < b).double() + 0.5 * (a == b).double()).mean())
     return Memorisation(nearer, 0.5, len(x), 0.5 / math.sqrt(len(x)), *medians, share(copied, float(by_chance.double().mean())))
 
 

@@ -88,7 +88,8 @@ class Potential:
         Raises ValueError for other points, another schedule, or heights that do not fit the atoms.
         """
         problem = self._problem(points, schedule)
-        return SemiDiscrete(BrenierMap(problem.points, self.heights), training_points(points).shape[1:], self.seconds)
+        map, shape = BrenierMap(problem.points, self.heights), training_points(points).shape[1:]
+        return SemiDiscrete(map, shape, self.seconds, schedule, self.t)
 
     def verify(self, points, schedule: Schedule, *, n: int, generator: torch.Generator) -> MassError:
         """The error of the cell masses on at least n fresh draws; see `semidiscrete.verify`, and `replay` for what is raised."""

@@ -72,13 +72,15 @@ class SemiDiscrete(Pushed):
     """grad u_h of N(0, I): the optimal map onto noised training points, one cell of equal mass each.
 
     In law it is a uniform draw from those points; what the map adds is a code z for each of them.
-    map: a BrenierMap on flattened points. shape: the shape of one sample.
+    map: a BrenierMap on flattened points. shape: the shape of one sample. schedule, t: of the noise, where they are known.
     Source: arXiv 2410.13431, algorithms 1 and 2; Gu, Luo, Sun and Yau 2013.
     """
 
     map: BrenierMap
     shape: tuple[int, ...]
     solve_seconds: float = 0.0
+    schedule: Schedule | None = None
+    t: float | None = None
     name = "semi-discrete"
 
     @classmethod
@@ -94,7 +96,7 @@ class SemiDiscrete(Pushed):
         points = training_points(points)
         atoms = noised_atoms(points, schedule, t, generator, copies)
         fit = solved(atoms, generator=generator, tolerance=tolerance, **options)
-        return cls(fit.map, points.shape[1:], time.perf_counter() - start)
+        return cls(fit.map, points.shape[1:], time.perf_counter() - start, schedule, float(t))
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,6 +191,14 @@ def test_copies_are_duplicates():
     assert metrics.memorisation(test[:50], train, r.normal(size=(300, 10))).duplicates.value < 0.05
 
 
+def test_a_small_test_set_hides_no_copies():
+    """Copies of all of a training set: each is found, however few held-out points there are."""
+    r = np.random.default_rng(6)
+    train, test = r.normal(size=(1000, 10)), r.normal(size=(40, 10))
+    found = metrics.memorisation(train, train, test)
+    assert found.duplicates.value == 1 and found.to_train == 0 and found.duplicates.floor < 0.1
+
+
 # ---- refusals
 
 
