@@ -5,9 +5,11 @@ CIFAR-10's pictures are not shipped; emoji in the same kind of JPEG store stand 
 
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +21,12 @@ from safetensors.torch import load_file
 from zoo import rng
 
 from otprior_lite import data, schedules
+from otprior_lite.archive import read
 from otprior_lite.experiments.pictures import scores
 from otprior_lite.experiments.smileys import STARTS, smileys
 from otprior_lite.priors import Potential
+from otprior_lite.processes import joined
 from otprior_lite.train import load_model
-from otprior_lite.train.files import read
 from otprior_lite.train.images import unet_config
 
 pytest.importorskip("diffusers")
@@ -139,6 +142,72 @@ def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     assert capsys.readouterr().out.count(": is there") == len(stages) == 12
     assert unchanged == {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
     replayed(script, place, potentials, manifest)
+
+
+def test_what_failed_is_not_taken_for_done(place, script, monkeypatch, tmp_path):
+    """A GPU test that failed and a way to train that did not work are written down, and tried again by the next command; what
+    went well is kept, until the code that the tests are about changes."""
+    made = []
+    answers = {"gpu_tests": {"exit": 1}, "modes": {"failed": {"compiled": "no"}, "dtype": "torch.float32"}}
+    for name in answers:
+        monkeypatch.setattr(script, name, lambda *_, name=name, **__: made.append(name) or answers[name])
+    run = lambda: script.main([*words(place)[:3], "--work", str(tmp_path), "--device", "cpu", "--stages", "tests"])
+    assert run() == run() == 1 and made == 2 * ["gpu_tests", "modes"]
+    answers.update(gpu_tests={"exit": 5}, modes={"failed": {}, "dtype": "torch.float32"})
+    assert run() == run() == 0 and made == 3 * ["gpu_tests", "modes"]
+    monkeypatch.setattr(script, "sources", lambda: "of another day")
+    assert run() == 0 and made[6:] == ["gpu_tests"]
+
+
+def test_the_hash_of_the_sources_is_of_library_and_tests(script, monkeypatch, tmp_path):
+    for name in ("otprior_lite/a/b.py", "tests/c.py", "book/d.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    found = [script.sources()]
+    for name in ("otprior_lite/a/b.py", "tests/c.py", "book/d.py"):
+        (tmp_path / name).write_text("2")
+        found.append(script.sources())
+    (tmp_path / "tests/c.py").rename(tmp_path / "tests/e.py")
+    found.append(script.sources())
+    assert len(set(found)) == 4 and found[2] == found[3]
+
+
+def two_ways(rank, port, pipe):
+    """What each of two processes does: time two ways to train, of which bfloat16 fails in the second process."""
+    os.environ.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    sys.path.insert(0, str(SCRIPT.parent))
+    torch.set_num_threads(1)
+    import cifar_scale as script
+
+    def trained(*_, dtype, **__):
+        if rank == "1" and dtype == torch.bfloat16:
+            raise RuntimeError("not here")
+        return None, None, 1.0 if dtype == torch.float32 else 2.0
+
+    vars(sys.modules[script.modes.__module__])["trained"] = trained
+    with joined(torch.device("cpu")) as here:
+        run = script.Run(None, here, script.TOY)
+        pictures = script.Pictures("", "", script.RECIPES["emoji32"], None, None)
+        pipe.send(script.modes(run, pictures, True, False))
+
+
+def test_a_way_to_train_counts_if_it_works_everywhere():
+    """One process of two cannot do it: neither does, and no one waits for the other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    spawn = multiprocessing.get_context("spawn")
+    pipes = [spawn.Pipe(False) for _ in "01"]
+    ranks = [spawn.Process(target=two_ways, args=(rank, port, pipes[int(rank)][1]), daemon=True) for rank in "01"]
+    for process in ranks:
+        process.start()
+    found = [pipe.recv() for pipe, _ in pipes if pipe.poll(60)]
+    for process in ranks:
+        process.join(10)
+        process.kill()
+    assert len(found) == 2 and found[0] == found[1]
+    assert found[0]["failed"] == {"bfloat16": "RuntimeError: not here"} and found[0]["best"] == "float32"
 
 
 def test_the_starts_of_the_script_say_what_chapter_12_says(monkeypatch):

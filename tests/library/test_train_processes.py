@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ import torch
 from safetensors.torch import load_file
 from zoo import rng
 
-from otprior_lite import cli, schedules
-from otprior_lite.atomic import replacing
+from otprior_lite import cli, processes, schedules
+from otprior_lite.archive import read
+from otprior_lite.atomic import ready, replacing, write_bytes
 from otprior_lite.train import mlp, parallel, train
-from otprior_lite.train.files import read
 
 pytest.importorskip("diffusers")
 FORKS = multiprocessing.get_context("forkserver")
@@ -91,6 +92,12 @@ def test_killed_ten_times_and_resumed_gives_the_same_bits(images, tmp_path):
     assert sorted(left.name for left in file.parent.iterdir()) == sorted(names)
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 def stamp(file):
     return file.stat().st_mtime_ns if file.exists() else None
 
@@ -98,10 +105,7 @@ def stamp(file):
 def test_two_processes_take_the_gradients_of_one(images, tmp_path):
     """Adam's running mean of the gradients after two steps on two processes (gloo) is that of one process."""
     finished(started(command(images, tmp_path / "one", 2, 2)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     ranks = [started(command(images, tmp_path / "two", 2, 2), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
     for process in ranks:
         finished(process)
@@ -112,6 +116,16 @@ def test_two_processes_take_the_gradients_of_one(images, tmp_path):
     assert len(means) > 50 and float((mean(one) - mean(two)).norm()) < 1e-4 * float(mean(one).norm())
     half = parallel.share(4)
     assert (half.start, half.step) == (0, 1)  # this process is a world of one
+
+
+def test_the_others_wait_for_hours(monkeypatch):
+    """The first process may write, measure and test alone for longer than the ten minutes that torch gives a message."""
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", free_port())):
+        monkeypatch.setenv(name, value)
+    with processes.joined(torch.device("cpu")):
+        limit = torch.distributed.group.WORLD._get_backend(torch.device("cpu")).options._timeout
+    assert limit >= timedelta(hours=6)
 
 
 def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
@@ -169,3 +183,19 @@ def test_a_file_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(OSError, match="could not write .*here"), replacing(tmp_path / "here"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("act", [ready, lambda file: write_bytes(file, b"words")], ids=["ready", "write"])
+def test_a_place_that_cannot_be_written_is_named(act, tmp_path):
+    """A file where a folder should be, at either depth, and a folder where the file should be; nothing is left in any of them."""
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    for name, reason in (("file/out", "File exists"), ("file/deep/out", "Not a directory"), ("folder", "Is a directory")):
+        with pytest.raises(OSError) as caught:
+            act(tmp_path / name)
+        assert caught.value.strerror == f"could not write {tmp_path / name}: {reason}"
+    assert (tmp_path / "file").read_bytes() == b"old" and not list((tmp_path / "folder").iterdir())
+    act(tmp_path / "a" / "b" / "out")
+    ready(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [left.name for left in (tmp_path / "a" / "b").iterdir()] == (["out"] if act is not ready else [])
