@@ -3,6 +3,7 @@
 Renaming is one step for the file system, so a full disk or a killed process leaves the old file, or none.
 """
 
+import errno
 import glob
 import os
 from collections.abc import Iterator
@@ -11,21 +12,36 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(file) -> Iterator[Path]:
-    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
+def _beside(file: Path) -> Iterator[Path]:
+    """A name of this process in the folder of `file`, which is made; what is left under it at the end goes."""
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        try:
+            yield new
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        kept = "; the file that was there is unchanged" if os.path.isfile(file) else ""
+        raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
+
+
+@contextmanager
+def replacing(file) -> Iterator[Path]:
+    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
+    with _beside(Path(file)) as new:
         yield new
         with new.open("rb+") as stream:
             os.fsync(stream.fileno())  # the bytes are on the disk before they take the name
         os.replace(new, file)
-    except OSError as error:
-        kept = "; the file that was there is unchanged" if file.exists() else ""
-        raise OSError(error.errno, f"could not write {file}: {error.strerror or error}{kept}") from error
-    finally:
-        new.unlink(missing_ok=True)
+
+
+def ready(file) -> None:
+    """Make the folder of `file` and a first empty file in it, before hours of work that end there; OSError when that fails."""
+    with _beside(Path(file)) as new:
+        new.touch()
 
 
 def write_bytes(file, content: bytes) -> None:
