@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from . import book, generation, inspection
+from . import book, generation, inspection, sampling
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `otprior`; returns the exit status. A refused input prints its reason and returns 2."""
     parser = argparse.ArgumentParser(prog="otprior", description="The prior gap of diffusion models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for group in (inspection, generation, book):
+    for group in (inspection, generation, sampling, book):
         group.add(commands)
     options = parser.parse_args(arguments)
     try:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from otprior_lite import cli, data, metrics, priors, samplers, schedules
+from otprior_lite import cli, data, features, metrics, priors, samplers, schedules
 from otprior_lite.figures.sheet import sheet
 from otprior_lite.randomness import permutation, seeded
-from otprior_lite.train import load_model
+from otprior_lite.train import load_model, save_model
 
 pytest.importorskip("diffusers")
 
@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
     np.savez(folder / "data.npz", x=x.astype("float32"), y=y)
     assert run("train", data=folder / "data.npz", out=folder / "model", steps=3, batch=4, predicts="v", conditional=None) == 0
     assert run("solve", data=folder / "data.npz", out=folder / "prior.safetensors", t=500, seed=3) == 0
+    assert run("solve", data=folder / "data.npz", out=folder / "cosine.safetensors", t=500, seed=3, schedule="cosine") == 0
     return folder
 
 
@@ -85,6 +86,26 @@ def test_sample_writes_what_the_library_draws(folder, capsys):
     assert "samples.npz" in capsys.readouterr().out
 
 
+def test_a_start_on_disk_begins_at_its_own_time(folder):
+    """The whole map and its heights alone: without --t, the samples are those of the time that they were solved for."""
+    files = {"whole": folder / "prior.safetensors", "heights": folder / "heights.safetensors"}
+    assert run("solve", data=folder / "data.npz", out=files["heights"], t=500, seed=3, heights=None) == 0
+    options = {"model": folder / "model", "data": folder / "data.npz", "n": 4, "steps": 3, "seed": 5}
+    assert run("sample", prior=files["whole"], t=500, out=folder / "told.npz", **options) == 0
+    for name, file in files.items():
+        assert run("sample", prior=file, out=folder / f"{name}.npz", **options) == 0
+        assert np.array_equal(arrays(folder / f"{name}.npz")["x"], arrays(folder / "told.npz")["x"])
+
+
+def test_samples_that_are_not_finite_are_not_written(folder, tmp_path, capsys):
+    """A network with an infinite weight."""
+    design, denoiser = load_model(folder / "model" / "model.safetensors")
+    denoiser.network.raw.unet.conv_out.bias.data.fill_(float("inf"))
+    save_model(design, denoiser.network, tmp_path / "model.safetensors")
+    assert run("sample", model=tmp_path, n=2, steps=1, out=tmp_path / "x.npz") == 2
+    assert "samples: expected finite numbers" in capsys.readouterr().err and not (tmp_path / "x.npz").exists()
+
+
 def test_a_sheet_of_something_else_is_refused():
     with pytest.raises(ValueError, match="images: expected shape .* got shape"):
         sheet(np.zeros((4, 2, 8, 8)))
@@ -129,7 +150,23 @@ def test_evaluate_reports_distances_with_floors(folder, tmp_path):
     assert found["sliced_w2"]["value"] == pytest.approx(metrics.sliced_w2(x, y, generator=draw).value, rel=1e-6)
     assert found["sliced_w2"]["value"] == pytest.approx(3.0, abs=0.6) and found["sliced_w2"]["floor"] < 1.5
     assert found["energy"]["p_value"] < 0.02 and found["precision_recall"]["precision"]["value"] < 0.5
-    assert 0 <= found["memorisation"]["value"] <= 1 and found["samples"] == 50
+    assert 0 <= found["memorisation"]["value"] <= 1 and found["samples"] == 50 and found["features"] == "pixels"
+
+
+def test_evaluate_finds_every_copy_and_sees_with_the_shipped_classifier(tmp_path):
+    """Copies of training pictures, fewer than there are, with a small held-out set; the distances are those of the library."""
+    train, held_out = features.split("emoji32")
+    for name, x in (("train", train.x[:300]), ("held", held_out.x[:40]), ("samples", train.x[:60])):
+        np.savez(tmp_path / f"{name}.npz", x=x.numpy())
+    files = {"samples": tmp_path / "samples.npz", "data": tmp_path / "train.npz", "held_out": tmp_path / "held.npz"}
+    assert run("evaluate", **files, features="emoji32", n=50, out=tmp_path / "numbers.json") == 0
+    found = json.loads((tmp_path / "numbers.json").read_text(), parse_constant=pytest.fail)
+    assert found["memorisation"]["to_train"] == 0 and found["memorisation"]["duplicates"]["value"] > 0.9
+    assert found["features"] == "emoji32" and 0 <= found["mode_mixture"]["value"] < 0.3
+    draw = seeded(0)
+    x, y = train.x[:60][permutation(60, draw)[:50]], train.x[:300][permutation(300, draw)[:50]]
+    judged = metrics.frechet(x, y, features=features.load("emoji32").pooled, repeats=1).value
+    assert found["frechet"]["value"] == pytest.approx(judged, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -139,19 +176,41 @@ def test_evaluate_reports_distances_with_floors(folder, tmp_path):
         ("train", {"data": "DATA", "out": "OUT", "steps": 0}, "steps: expected"),
         ("train", {"data": "DATA", "out": "OUT", "steps": 1, "schedule": "cosin"}, "did you mean 'cosine'"),
         ("train", {"data": "DATA", "out": "OUT", "steps": 1, "device": "gpu9"}, "--device: expected a device"),
-        ("solve", {"data": "DATA", "out": "OUT", "t": -1}, "t: expected"),
-        ("sample", {"model": "OUT/none.safetensors", "out": "OUT"}, "no such file"),
-        ("sample", {"model": "OUT", "out": "OUT"}, "no such file"),
-        ("sample", {"model": "MODEL", "prior": "moment-matched", "out": "OUT"}, "--data: expected"),
-        ("sample", {"model": "MODEL", "prior": "standart", "out": "OUT"}, "did you mean 'standard'"),
-        ("sample", {"model": "MODEL", "label": 2, "out": "OUT"}, "label: expected"),
-        ("sample", {"model": "MODEL", "guidance": 2, "out": "OUT"}, "guidance: expected"),
+        ("solve", {"data": "DATA", "out": "OUT/map.safetensors", "t": -1}, "t: expected"),
+        ("solve", {"data": "DATA", "out": "OUT/map"}, "--out: expected a file name that ends in .safetensors"),
+        ("solve", {"data": "DATA", "out": "DATA/map.safetensors"}, "could not write"),
+        ("sample", {"model": "OUT/none.safetensors", "out": "OUT/x.npz"}, "no such file"),
+        ("sample", {"model": "OUT", "out": "OUT/x.npz"}, "no such file"),
+        ("sample", {"model": "MODEL", "out": "OUT/x.png"}, "--out: expected a file name that ends in .npz"),
+        ("sample", {"model": "MODEL", "out": "DATA/x.npz"}, "could not write"),
+        ("sample", {"model": "MODEL", "prior": "moment-matched", "out": "OUT/x.npz"}, "--data: expected"),
+        ("sample", {"model": "MODEL", "prior": "standart", "out": "OUT/x.npz"}, "did you mean 'standard'"),
+        ("sample", {"model": "MODEL", "label": 2, "out": "OUT/x.npz"}, "label: expected"),
+        ("sample", {"model": "MODEL", "guidance": 2, "out": "OUT/x.npz"}, "guidance: expected"),
+        ("sample", {"model": "MODEL", "prior": "PRIOR", "t": 1000, "out": "OUT/x.npz"}, "--t: expected 500, which"),
+        (
+            "sample",
+            {"model": "MODEL", "prior": "COSINE", "out": "OUT/x.npz"},
+            "--prior: expected a start for the model's schedule",
+        ),
+        ("evaluate", {"samples": "DATA", "data": "DATA", "features": "emoji23"}, "did you mean 'emoji32'"),
         ("evaluate", {"samples": "OUT/none.npz", "data": "DATA"}, "no such file"),
     ],
 )
 def test_a_refusal_says_why(command, options, word, folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    places = {"DATA": folder / "data.npz", "MODEL": folder / "model", "OUT": tmp_path / "empty"}
-    fill = lambda v: str(v).replace("OUT/", f"{places['OUT']}/") if "/" in str(v) else places.get(v, v)
+    places = {
+        "DATA": folder / "data.npz",
+        "MODEL": folder / "model",
+        "OUT": tmp_path / "empty",
+        "PRIOR": folder / "prior.safetensors",
+    }
+    places["COSINE"] = folder / "cosine.safetensors"
+
+    def fill(value):
+        first, *rest = str(value).split("/", 1)
+        return places[first].joinpath(*rest) if first in places else value
+
     assert run(command, **{key: fill(value) for key, value in options.items()}) == 2
     assert word in capsys.readouterr().err
+    assert not list((tmp_path / "empty").iterdir())
