@@ -81,14 +81,16 @@ def script(place, monkeypatch):
 def test_the_store_of_pictures_is_read(script, tmp_path):
     """Every picture, its class and its side come back; bytes as Pillow decodes them."""
     pictures = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    from cifar_pictures import unpack
+
     decoded = store(pictures, np.arange(7, dtype=np.uint8), 5, tmp_path / "store.npz")
-    rows, held_out = script.unpack(tmp_path / "store.npz")
+    rows, held_out = unpack(tmp_path / "store.npz")
     assert (len(rows.x), len(held_out.x)) == (5, 2) and rows.y.tolist() + held_out.y.tolist() == list(range(7))
     found = ((torch.cat([rows.x, held_out.x]) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(found, decoded)
     np.savez(tmp_path / "other.npz", x=pictures)
     with pytest.raises(ValueError, match="other.npz: expected arrays header, payload, length, y, n_train, got"):
-        script.unpack(tmp_path / "other.npz")
+        unpack(tmp_path / "other.npz")
 
 
 def test_all_stages_killed_once_and_gone_on(place, script, capsys):
@@ -141,7 +143,7 @@ def test_all_stages_killed_once_and_gone_on(place, script, capsys):
     assert script.main(words(place)) == 0
     assert capsys.readouterr().out.count(": is there") == len(stages) == 12
     assert unchanged == {file: file.stat().st_mtime_ns for file in data_folder.rglob("*.safetensors")}
-    replayed(script, place, potentials, manifest)
+    replayed(place, potentials, manifest)
 
 
 def test_what_failed_is_not_taken_for_done(place, script, monkeypatch, tmp_path):
@@ -163,7 +165,8 @@ def test_the_hash_of_the_sources_is_of_library_and_tests(script, monkeypatch, tm
     for name in ("otprior_lite/a/b.py", "tests/c.py", "book/d.py"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("1")
-    monkeypatch.setattr(script, "ROOT", tmp_path)
+    cifar_stages = sys.modules[script.sources.__module__]
+    monkeypatch.setattr(cifar_stages, "ROOT", tmp_path)
     found = [script.sources()]
     for name in ("otprior_lite/a/b.py", "tests/c.py", "book/d.py"):
         (tmp_path / name).write_text("2")
@@ -178,18 +181,19 @@ def two_ways(rank, port, pipe):
     os.environ.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
     sys.path.insert(0, str(SCRIPT.parent))
     torch.set_num_threads(1)
-    import cifar_scale as script
+    import cifar_stages
+    from cifar_pictures import RECIPES, Pictures
+    from cifar_run import TOY, Run
 
     def trained(*_, dtype, **__):
         if rank == "1" and dtype == torch.bfloat16:
             raise RuntimeError("not here")
         return None, None, 1.0 if dtype == torch.float32 else 2.0
 
-    vars(sys.modules[script.modes.__module__])["trained"] = trained
+    cifar_stages.trained = trained
     with joined(torch.device("cpu")) as here:
-        run = script.Run(None, here, script.TOY)
-        pictures = script.Pictures("", "", script.RECIPES["emoji32"], None, None)
-        pipe.send(script.modes(run, pictures, True, False))
+        pictures = Pictures("", "", RECIPES["emoji32"], None, None)
+        pipe.send(cifar_stages.modes(Run(None, here, TOY), pictures, True, False))
 
 
 def test_a_way_to_train_counts_if_it_works_everywhere():
@@ -229,9 +233,11 @@ def test_the_starts_of_the_script_say_what_chapter_12_says(monkeypatch):
     assert found["oracle"]["to_train"] == pytest.approx(committed.of("to_train")[0], rel=0.15)
 
 
-def replayed(script, place, potentials, manifest):
+def replayed(place, potentials, manifest):
     """The kept heights replay on the pictures of the store, and hold their tolerance on a fresh sample."""
-    points = script.unpack(place / "cifar.npz")[0].distinct().x[:32]
+    from cifar_pictures import unpack
+
+    points = unpack(place / "cifar.npz")[0].distinct().x[:32]
     for name in potentials:
         potential = Potential.load(place / "data" / manifest[name]["file"])
         error = potential.verify(points, schedules.ddpm_linear(), n=20_000, generator=rng(1))
@@ -249,7 +255,7 @@ def test_the_stages_run_on_a_gpu(place, script):
     record = json.loads((place / "data" / "results" / "cifar_scale.json").read_text())
     assert record["device"] == torch.cuda.get_device_name() and not record["stages"]["modes"]["failed"]
     manifest = json.loads((place / "data" / "MANIFEST.json").read_text())
-    replayed(script, place, [name for name in manifest if name.startswith("potentials/cifar10")], manifest)
+    replayed(place, [name for name in manifest if name.startswith("potentials/cifar10")], manifest)
     denoiser = load_model(place / "data" / manifest["weights/cifar10_jpeg75_small"]["file"])[1]
     assert bool(denoiser(torch.randn(2, 3, 32, 32, generator=rng()), 500.0).isfinite().all())
 
