@@ -45,18 +45,18 @@ def _train(options) -> None:
     import torch
     from tqdm import tqdm
 
-    from .. import data
+    from .. import data, processes
     from ..atomic import clean
     from ..randomness import seeded
     from ..schedules import named
-    from ..train import Design, averaged, parallel, recorded, save_model, train
+    from ..train import Design, averaged, recorded, save_model, train
 
     dataset, generator = data.load(options.data), seeded(options.seed)
     classes = len(dataset.classes) if options.conditional else 0
     design = Design(options.size, dataset.x.shape[1:], classes, options.predicts, options.schedule)
     checkpoint, model = options.out / "checkpoint.safetensors", options.out / "model.safetensors"
-    with parallel.joined(device(options.device)) as here:
-        network, first = design.network(dataset.x, generator).to(here), parallel.place()[0] == 0
+    with processes.joined(device(options.device)) as here:
+        network, first = design.network(dataset.x, generator).to(here), processes.place()[0] == 0
         states = train(
             network, dataset.x, named(options.schedule), steps=options.steps, batch=options.batch, lr=options.lr, ema=options.ema,
             labels=dataset.y if options.conditional else None, dtype=torch.bfloat16 if options.bf16 else torch.float32,

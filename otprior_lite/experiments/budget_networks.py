@@ -11,12 +11,13 @@ from functools import cache
 import torch
 
 from .. import data, schedules
+from ..archive import read, write
 from ..errors import known
 from ..randomness import seeded
 from ..score import ExactDenoiser, LearnedDenoiser
 from ..targets import GaussianMixture
 from ..train import Preconditioned, mlp, train
-from ..train.files import fill, read, write
+from ..train.files import fill
 
 SIZES = {"tiny": (4, 1, 2000), "small": (12, 2, 3000), "wide": (64, 3, 4000)}
 """name: (width, hidden layers, training steps)."""

@@ -9,8 +9,6 @@ import torch
 from ..archive import read, write
 from ..errors import expect
 
-__all__ = ["fill", "load_weights", "read", "save_weights", "write"]
-
 
 def save_weights(
     network: torch.nn.Module, file, dtype: torch.dtype = torch.float32, metadata: dict[str, str] | None = None

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import torch
 
-from ..archive import fingerprint
+from ..archive import fingerprint, read, write
 from ..atomic import clean
 from ..errors import count, expect, real_tensor, within
+from ..processes import place
 from ..randomness import check_generator, normal
 from ..schedules import Schedule
 from . import parallel
-from .files import fill, read, write
+from .files import fill
 from .networks import Preconditioned
 
 CLEAN = 2 * math.log(500)  # levels cleaner than sigma/alpha = 0.002, or noisier than its inverse, are not trained
@@ -84,7 +85,7 @@ def _loop(network, draw, levels, generator, settings, file, every, dtype, compil
     steps, batch = settings["steps"], settings["batch"]
     average = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings["lr"])
-    done, first = 0, parallel.place()[0] == 0
+    done, first = 0, place()[0] == 0
     if file is not None and file.exists():
         done = _restore(file, network, average, optimizer, generator, settings)
     if file is not None and first:

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from ..archive import read
 from ..errors import expect, known, real_tensor
 from ..randomness import seeded
 from ..schedules import named
 from ..score import LearnedDenoiser
-from .files import fill, load_weights, read, save_weights
+from .files import fill, load_weights, save_weights
 from .images import SIZES, unet
 from .networks import PREDICTS, Preconditioned, mlp
 

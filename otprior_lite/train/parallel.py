@@ -4,16 +4,14 @@ Every process draws the whole batch from the same generator and keeps each `worl
 
     g = (1 / W) sum_w g_w,
 
-so W processes walk the path of one, up to the order of a sum. Started by `torchrun`; without it a world of one.
+so W processes walk the path of one, up to the order of a sum. `processes.joined` makes a world of them.
 """
 
 import torch
 import torch.distributed as dist
 
 from ..errors import expect
-from ..processes import joined, place
-
-__all__ = ["average", "joined", "place", "share"]
+from ..processes import place
 
 
 def share(batch: int) -> slice:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from otprior_lite import bounds, check, theorems
+from otprior_lite.archive import read
 from otprior_lite.experiments import budget, budget_grid, budget_map, budget_networks, study
 from otprior_lite.forward import marginal
 from otprior_lite.metrics import sliced_w2
 from otprior_lite.randomness import seeded
 from otprior_lite.score import ExactDenoiser
-from otprior_lite.train.files import read
 
 LAW, SCHEDULE = budget_networks.law(), budget_networks.SCHEDULE
 EVERY = budget.every_stack()

@@ -12,10 +12,10 @@ import torch
 from zoo import f64, rng
 
 from otprior_lite import cli, data, features, metrics, priors, samplers, schedules, semidiscrete
+from otprior_lite.archive import read
 from otprior_lite.score import LearnedDenoiser
 from otprior_lite.semidiscrete.sampling import Sampler
 from otprior_lite.train import Design, load_model, save_model, train
-from otprior_lite.train.files import read
 
 pytest.importorskip("diffusers")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]

@@ -14,10 +14,10 @@ from torch.nn import functional
 from zoo import rng
 
 from otprior_lite import data, features, metrics
+from otprior_lite.archive import read
 from otprior_lite.data.manifest import entry_of
 from otprior_lite.randomness import permutation
 from otprior_lite.train import load_weights, save_weights
-from otprior_lite.train.files import read
 
 SHARED = data.root().parents[1] / "shared" / "data"
 
