@@ -121,6 +121,8 @@ def test_own_npz(tmp_path):
     assert found.name == "mine" and found.x.dtype == torch.float32 and found.classes == ("0", "1", "2")
     np.testing.assert_array_equal(found.x, x.astype("float32"))
     np.testing.assert_array_equal(found.y, y)
+    gaps = data.load(write(tmp_path / "gaps.npz", x=x, y=np.array([40, -3, 40, 7, 7, -3], dtype=np.int8)))
+    assert gaps.classes == ("-3", "7", "40") and gaps.y.tolist() == [2, 0, 2, 1, 1, 0] and gaps.y.dtype == torch.int64
     bare = data.load(str(write(tmp_path / "bare.npz", x=x.astype("int64"))))
     assert bare.y is None and bare.classes == () and bare.split(2, rng())[1].y is None
 

@@ -71,18 +71,21 @@ def test_subfolders_are_classes(tmp_path):
 
 
 def test_broken_files_are_named_in_a_warning(tmp_path):
-    """Text, an empty file, a truncated picture and 16 bits a channel are left out; the good one is loaded."""
+    """Text, an empty file, a truncated picture and 16 bits a channel and a link to nothing are left out; the good one is loaded, and
+    what links to it."""
     noise(40, 40).save(tmp_path / "good.png")
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.gif").write_bytes(b"")
     Image.fromarray(np.full((9, 9), 40_000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "here.png").symlink_to(tmp_path / "good.png")
     (tmp_path / ".DS_Store").write_bytes(b"passed over")
-    with pytest.warns(UserWarning, match="4 of 5 files left out") as caught:
+    with pytest.warns(UserWarning, match="5 of 7 files left out") as caught:
         mine = data.load(tmp_path)
     message = str(caught[0].message)
-    assert len(mine.x) == 1 and all(name in message for name in ("cut.png", "text.jpg", "empty.gif", "deep.png"))
+    assert len(mine.x) == 2 and all(name in message for name in ("cut.png", "text.jpg", "empty.gif", "deep.png", "gone.png ("))
     assert "8 bits a channel, got mode I;16" in message and ".DS_Store" not in message
     assert caught[0].filename == __file__
 
@@ -155,6 +158,28 @@ def test_named_data_of_another_size():
     assert torch.equal(digits.resized(8).x, digits.x)
 
 
+@pytest.mark.parametrize("shape, axes", [
+    ((40, 3, 8, 9), (0, 1, 2, 3)), ((40, 1, 8, 9), (0, 1, 2, 3)), ((40, 8, 9, 1), (0, 3, 1, 2)), ((40, 8, 9, 3), (0, 3, 1, 2)),
+    ((5, 3, 8, 3), (0, 3, 1, 2)), ((5, 1, 8, 3), (0, 3, 1, 2)), ((5, 3, 8, 1), (0, 3, 1, 2)),  # both fit: channels last
+])  # fmt: skip
+def test_npz_of_bytes_with_channels_first_or_last(shape, axes, tmp_path):
+    """One channel or three, at either end: black is -1, white is 1, channels first."""
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", x=pixels)
+    found = data.load(tmp_path / "mine.npz").x
+    np.testing.assert_allclose(found, pixels.transpose(axes) / 127.5 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(40, 8, 8, 4), (40, 8, 8), (40, 8, 8, 2), (40, 4, 8, 8), (3, 1, 3, 8, 8), (5, 8, 1)])
+def test_npz_of_other_bytes_is_refused(shape, tmp_path):
+    """Transparency, no channel, two channels, films: not read as numbers from 0 to 255 behind one's back."""
+    np.savez(tmp_path / "mine.npz", x=np.full(shape, 200, dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"mine.npz: x: expected bytes \(n, height, width, 1 or 3\) or .*, got bytes of shape"):
+        data.load(tmp_path / "mine.npz")
+    np.savez(tmp_path / "mine.npz", x=np.full(shape, 200.0))
+    assert float(data.load(tmp_path / "mine.npz").x.max()) == 200
+
+
 def test_npz_of_pictures(tmp_path):
     """Unsigned bytes (n, h, w, 3) are pictures; floats of that range are refused a new size."""
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
@@ -163,6 +188,9 @@ def test_npz_of_pictures(tmp_path):
     assert mine.x.shape == (4, 3, 6, 6)
     np.testing.assert_array_equal(((mine.x.double() + 1) * 127.5).round().permute(0, 2, 3, 1), pixels)
     assert data.load(tmp_path / "mine.npz", size=3).x.shape == (4, 3, 3, 3)
+    table = pixels.reshape(4, -1)
+    np.savez(tmp_path / "table.npz", x=table)
+    np.testing.assert_array_equal(data.load(tmp_path / "table.npz").x, table)  # bytes (n, d) are numbers
     np.savez(tmp_path / "float.npz", x=pixels.astype("float32").transpose(0, 3, 1, 2))
     with pytest.raises(ValueError, match=r"^x: expected values in \[-1, 1\], got values in \[0, 255\]"):
         data.load(tmp_path / "float.npz", size=3)
