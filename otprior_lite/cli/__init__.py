@@ -2,20 +2,24 @@
 
 import argparse
 import sys
+import warnings
 
 from . import book, generation, inspection, sampling
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `otprior`; returns the exit status. A refused input prints its reason and returns 2."""
+    """Run `otprior`; returns the exit status. A refused input prints its reason and returns 2; warnings come without source."""
     parser = argparse.ArgumentParser(prog="otprior", description="The prior gap of diffusion models.")
     commands = parser.add_subparsers(dest="command", required=True)
     for group in (inspection, generation, sampling, book):
         group.add(commands)
     options = parser.parse_args(arguments)
+    say = lambda message, *_, **__: print(f"otprior {options.command}: {message}", file=sys.stderr)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = say
+            options.run(options)
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
-        print(f"otprior {options.command}: {error}", file=sys.stderr)
+        say(error)
         return 2
     return 0

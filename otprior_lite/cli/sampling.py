@@ -24,7 +24,7 @@ def add(commands) -> None:
     sample.add_argument("--steps", type=int, default=50, help="steps of the sampler (default: 50)")
     sample.add_argument("--method", default="ddim", help="ddim, ddpm, heun, dpmpp2m, ... (default: ddim)")
     sample.add_argument("--t", type=float, default=None, help="time to start at (default: that of the prior's file, or T)")
-    sample.add_argument("--label", type=int, default=None, help="class to sample")
+    sample.add_argument("--label", type=int, default=None, help="class to sample: 0, 1, ..., the data's labels in order")
     sample.add_argument("--guidance", type=float, default=1.0, help="strength of classifier-free guidance (default: 1, none)")
     sample.add_argument("--out", type=Path, required=True, help="an .npz file; pictures also get a .png beside it")
     add_machine(sample)

@@ -7,6 +7,9 @@ A diffusers model answers eps, x_0 or v at whole steps k = 0, 1, ..., n - 1, who
 so a `Preconditioned` frame with m = 0 and s = 1 is all it needs.
 """
 
+import re
+from pathlib import Path
+
 import torch
 
 from ..errors import expect, known, optional
@@ -21,10 +24,16 @@ _KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
 def pretrained(name) -> LearnedDenoiser:
     """A pipeline of an unconditional UNet2DModel, such as "google/ddpm-cifar10-32", as a denoiser with its own schedule.
 
-    name: of a checkpoint, fetched by diffusers, or a folder written by `save_pretrained`. Needs the extra `images`. The
-    pipeline may clip its x_0 to [-1, 1]; this denoiser does not.
+    name: a folder written by `save_pretrained`, or OWNER/NAME of a checkpoint, fetched by diffusers. Needs the extra `images`.
+    The pipeline may clip its x_0 to [-1, 1]; this denoiser does not. ValueError if it is neither, or cannot be loaded.
     """
-    pipeline = optional("diffusers", "images").DiffusionPipeline.from_pretrained(str(name), low_cpu_mem_usage=False)
+    either, name = "a model that is here, or OWNER/NAME of a checkpoint for diffusers to fetch", str(name)
+    expect(Path(name).exists() or re.fullmatch(r"[\w.-]*\w[\w.-]*/[\w.-]+", name) is not None, "model", either, repr(name))
+    try:
+        pipeline = optional("diffusers", "images").DiffusionPipeline.from_pretrained(name, low_cpu_mem_usage=False)
+    except OSError as error:
+        reason = "diffusers cannot read what is here" if Path(name).exists() else "not here, and diffusers could not fetch it"
+        raise ValueError(f"model: expected {either}, got {name!r}: {reason}") from error
     return adapted(pipeline.unet, pipeline.scheduler)
 
 

@@ -129,6 +129,27 @@ def test_sample_from_a_checkpoint_of_diffusers(tmp_path):
     assert arrays(tmp_path / "x.npz")["x"].shape == (2, 3, 8, 8) and (tmp_path / "x.png").exists()
 
 
+def test_labels_may_be_any_whole_numbers(tmp_path):
+    """Four labels from 3 to 6 are four classes, counted from 0."""
+    x = np.random.default_rng(0).uniform(-1, 1, (8, 1, 4, 4)).astype("float32")
+    np.savez(tmp_path / "data.npz", x=x, y=3 + np.arange(8) % 4)
+    assert run("train", data=tmp_path / "data.npz", out=tmp_path, steps=1, batch=4, conditional=None) == 0
+    assert load_model(tmp_path / "model.safetensors")[0].classes == 4
+    assert run("sample", model=tmp_path, n=1, steps=1, label=3, out=tmp_path / "x.npz") == 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line_without_its_source(tmp_path, capsys):
+    """A picture that cannot be read is named as an error would be, not with a line of this library."""
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    assert run("solve", data=tmp_path, out=tmp_path / "x.safetensors", t=500, tolerance=0.5, copies=2) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(said) == 1 and said[0].startswith(f"otprior solve: {tmp_path}: 1 of 2 files left out: bad.png (")
+
+
 def test_vectors_too(tmp_path):
     """Points make an mlp; there is no sheet of them."""
     np.savez(tmp_path / "points.npz", x=np.random.default_rng(0).normal(size=(30, 2)))

@@ -1,6 +1,7 @@
 """Networks for images: sizes, what they predict, classes, the loop on U-Nets, and diffusers as the other implementation."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -219,6 +220,27 @@ def test_a_checkpoint_of_diffusers_comes_back_as_a_denoiser(tmp_path, kind):
         ours = denoiser(x, k + 1.0)
         torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=2e-3 * float(theirs.abs().max()))
     assert float(denoiser.schedule.alpha(400.0)) == pytest.approx(float(VP.alpha(400.0)), rel=1e-5)
+
+
+def test_a_checkpoint_that_is_nowhere_is_refused_in_one_sentence(tmp_path, monkeypatch):
+    """A mistyped folder asks nobody; what could be a name of a hub is asked for once; a folder of something else is said to be one."""
+    asked = []
+
+    def fetch(name, **_):
+        asked.append(name)
+        raise OSError("a long story\nin many lines")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "from_pretrained", fetch)
+    said = "^model: expected a model that is here, or OWNER/NAME of a checkpoint for diffusers to fetch, got "
+    for name in ("nothing_here", "./runs/mine", "../mine", tmp_path / "mine", "runs/mine/model.bin"):
+        with pytest.raises(ValueError, match=rf"{said}'{re.escape(str(name))}'$"):
+            pretrained(name)
+    assert asked == []
+    with pytest.raises(ValueError, match=f"{said}'runs/mine': not here, and diffusers could not fetch it$"):
+        pretrained("runs/mine")
+    with pytest.raises(ValueError, match=f"{said}'{tmp_path}': diffusers cannot read what is here$"):
+        pretrained(tmp_path)
+    assert asked == ["runs/mine", str(tmp_path)]
 
 
 def test_steps_between_steps():
