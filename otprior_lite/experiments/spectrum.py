@@ -8,7 +8,7 @@ Against N(0, I) that direction costs (sqrt(a_k) - 1)^2, and with the mean these 
 The floor is the spectrum of as many draws of exactly N(0, I). In d dimensions N draws spread it over Marchenko and
 Pastur's interval, (1 - sqrt(d/N))^2 to (1 + sqrt(d/N))^2, and one direction stands out of N noised pictures only if its
 variance exceeds 1 + sqrt(d/N) (Baik, Ben Arous and Peche 2005). The formula needs no noised pictures: its error is
-alpha^2 times that of lam_k, and `Start.half` says how large that is.
+alpha^2 times that of lam_k.
 
 Chapter 12: at the end of a schedule the mean and a handful of wide directions carry the gap; at a late start thousands of
 narrow ones do, each too small to be seen; looked for in noised pictures, nearly all of it hides below the floor.
@@ -21,7 +21,7 @@ import torch
 
 from .. import data, features
 from ..errors import within
-from ..randomness import normal, permutation, seeded
+from ..randomness import normal, seeded
 from .moments import three_schedules
 
 TIMES = (1000, 500, 250)
@@ -30,18 +30,13 @@ TIMES = (1000, 500, 250)
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """p_t against N(0, I) for one schedule: alpha; mean = |alpha m|; excess (d,), a_k - 1, widest direction first.
-
-    half: the covariance part, had there been half the pictures. Its sampling bias falls like 1/N, so `half - covariance`
-    estimates what N pictures add to `covariance`.
-    """
+    """p_t against N(0, I) for one schedule: alpha; mean = |alpha m|; excess (d,), a_k - 1, widest direction first."""
 
     schedule: str
     t: float
     alpha: float
     mean: float
     excess: torch.Tensor
-    half: float
 
     @property
     def costs(self) -> torch.Tensor:
@@ -123,16 +118,13 @@ def spectrum(name: str = "emoji32", times: tuple[float, ...] = TIMES, seed: int 
 def of_points(name: str, points: torch.Tensor, times: tuple[float, ...] = TIMES, seed: int = 0) -> Spectrum:
     """The same of points (n, d)."""
     generator, (n, d) = seeded(seed), points.shape
-    order = permutation(n, generator)
-    halves = [eigenvalues(points[part]) for part in (order[: n // 2], order[n // 2 :])]
     variances, length = eigenvalues(points), float(points.double().mean(0).norm())
     starts = []
     for label, schedule in three_schedules().items():
         for t in times:
             alpha = float(schedule.alpha(t))
-            excess = lambda lam: alpha**2 * (lam - 1)  # noqa: B023  alpha^2 + sigma^2 = 1 for all three
-            half = sum(float(_costs(excess(lam)).sum()) for lam in halves) / 2
-            starts.append(Start(label, t, alpha, alpha * length, excess(variances), math.sqrt(half)))
+            excess = alpha**2 * (variances - 1)  # alpha^2 + sigma^2 = 1 for all three
+            starts.append(Start(label, t, alpha, alpha * length, excess))
     return Spectrum(name, n, variances, eigenvalues(normal((n, d), generator)), tuple(starts))
 
 

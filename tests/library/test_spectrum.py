@@ -97,32 +97,18 @@ def test_a_direction_is_seen_above_the_threshold_only(variance, visible):
     assert float(top) == pytest.approx(outlier if visible else edge, rel=0.05)
     law = spectrum.Spectrum("", n, torch.tensor([variance, 1.0], dtype=f64), torch.ones(d, dtype=f64), ())
     assert law.threshold == pytest.approx(1.5)
-    assert law.seen(spectrum.Start("", 0, 1.0, 0.0, law.variances - 1, 0.0)) == int(visible)
+    assert law.seen(spectrum.Start("", 0, 1.0, 0.0, law.variances - 1)) == int(visible)
 
 
 def test_counting_directions():
     """Costs 4, 1, 1 and 0: two of three directions carry five sixths."""
-    start = spectrum.Start("x", 0, 1.0, 3.0, torch.tensor([8.0, 3.0, -1.0, 0.0], dtype=f64), 0.0)
+    start = spectrum.Start("x", 0, 1.0, 3.0, torch.tensor([8.0, 3.0, -1.0, 0.0], dtype=f64))
     assert start.costs.tolist() == pytest.approx([4, 1, 1, 0]) and start.covariance == pytest.approx(math.sqrt(6))
     assert [start.directions(s) for s in (0.5, 4 / 6, 5 / 6, 0.9, 1.0)] == [1, 1, 2, 3, 3]
     assert start.narrow_share == pytest.approx(1 / 6) and start.mean_share == pytest.approx(9 / 15)
     assert start.off(0.5) == 3 and start.off(1.5) == 1
     with pytest.raises(ValueError, match=r"share: expected values in \(0, 1\]"):
         start.directions(0)
-
-
-def test_half_the_pictures_predict_what_all_of_them_miss():
-    """Gaussian data whose truth is known: the covariance part of n draws is too large by about what `half` adds to it."""
-    truth = torch.linspace(0.1, 3, 40, dtype=f64)
-    exact = float(((1 + 0.5 * (truth - 1)).sqrt() - 1).square().sum())
-    excesses = []
-    for seed in range(20):
-        points = normal((400, 40), rng(seed), dtype=f64) * truth.sqrt()
-        halves = [spectrum.eigenvalues(points[k::2]) for k in (0, 1)]
-        cost = lambda lam: float(((1 + 0.5 * (lam - 1)).sqrt() - 1).square().sum())
-        excesses.append((cost(spectrum.eigenvalues(points)) - exact, sum(map(cost, halves)) / 2 - exact))
-    whole, half = torch.tensor(excesses, dtype=f64).mean(0).tolist()
-    assert half == pytest.approx(2 * whole, rel=0.15) and whole > 0
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,11 +1,13 @@
 """Maps that see a few directions: exact in law, not optimal, by no more than the bound."""
 
+import math
+
 import pytest
 import torch
 
 from otprior_lite import priors, schedules
 from otprior_lite.semidiscrete import BrenierMap, solve
-from otprior_lite.semidiscrete.projected import principal, solve_projected
+from otprior_lite.semidiscrete.projected import ProjectedMap, principal, solve_projected
 
 
 def generator(seed=0):
@@ -34,6 +36,21 @@ def test_the_law_is_exact_and_the_cost_within_the_bound():
     slack = 0.03 * float(best.heights.max() - best.heights.min())
     assert 4 * error < float(lost.mean()) < few.excess() / 2 + slack
     assert few.excess() / 2 < 0.5 * float(gain(best.map).mean())  # and says something: half of what there is to gain
+
+
+def test_the_bound_of_a_maximum_is_the_smaller_one_for_residuals_in_all_directions():
+    """64 residuals at right angles: max |r| sqrt(2 log N) is a third of tr R^{1/2}, and what is lost is still below it."""
+    N, length = 64, 0.5
+    points = torch.cat([torch.linspace(-3, 3, N)[:, None], length * torch.eye(N)], 1).double()
+    fit, best = (solve(y, tolerance=0.03, generator=generator()) for y in (points[:, :1], points))
+    few = ProjectedMap(points, torch.eye(N + 1, 1, dtype=torch.float64), fit.map)
+    longest = length * math.sqrt(1 - 1 / N)
+    assert few.excess() == pytest.approx(2 * longest * math.sqrt(2 * math.log(N)))
+    assert few.excess() < 0.4 * 2 * length * (N - 1) / math.sqrt(N)  # 2 tr R^{1/2}: N - 1 singular values
+    z = torch.randn(20_000, N + 1, generator=generator(7), dtype=torch.float64)
+    lost = (z * (best.map(z) - few(z))).sum(1)
+    slack = 0.03 * sum(float(heights.max() - heights.min()) for heights in (best.heights, fit.heights))
+    assert 0 < float(lost.mean()) < few.excess() / 2 + slack
 
 
 def test_all_directions_are_the_whole_map():
