@@ -36,6 +36,9 @@ def test_the_law_is_exact_and_the_cost_within_the_bound():
     slack = 0.03 * float(best.heights.max() - best.heights.min())
     assert 4 * error < float(lost.mean()) < few.excess() / 2 + slack
     assert few.excess() / 2 < 0.5 * float(gain(best.map).mean())  # and says something: half of what there is to gain
+    frame = few.frame.double()
+    rest = (points.double() - points.double().mean(0)) @ (torch.eye(40) - frame @ frame.T)
+    assert few.excess() == pytest.approx(2 * float(torch.linalg.eigvalsh(rest.T @ rest / 80).clamp_min(0).sqrt().sum()), rel=1e-6)
 
 
 def test_the_bound_of_a_maximum_is_the_smaller_one_for_residuals_in_all_directions():
