@@ -51,6 +51,18 @@ def write_bytes(file, content: bytes) -> None:
 
 
 def clean(file: Path) -> None:
-    """Remove what writers of `file` left behind when they were killed."""
+    """Remove what writers of `file` left behind when they were killed; another process that lives may be writing still."""
     for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
-        left.unlink(missing_ok=True)
+        if not _other(left.suffixes[-2][1:]):
+            left.unlink(missing_ok=True)
+
+
+def _other(pid: str) -> bool:
+    """Whether another process of this machine has this number."""
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)  # sends nothing
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 
-from ..archive import read_own, write
+from ..archive import read_own, same_fields, write
 from ..errors import expect
 from ..estimate import Estimate
 from ..schedules import Schedule
@@ -61,7 +61,7 @@ def _classes() -> dict[str, type]:
     kept = (*Prior.__subclasses__(), *(c for base in Prior.__subclasses__() for c in base.__subclasses__()), Potential)
     maps = (BrenierMap, SmoothMap, ExtendedMap, ProjectedMap, PatchedMap)
     parts = (*maps, GaussianMixture, Empirical, Instant, MassError, Estimate)
-    return {kind.__name__: kind for kind in (*kept, *parts)}
+    return {kind.__name__: kind for kind in (*kept, *parts) if is_dataclass(kind)}
 
 
 def save(prior, path) -> None:
@@ -78,7 +78,7 @@ def load(path, *, device="cpu", denoiser=None):
     Raises ValueError for another file, or if `denoiser` is missing.
     """
     tensors, tree = read_own(path, KEY, "Prior.save")
-    return move(_unpack(tree, tensors, denoiser), torch.device(device))
+    return move(_unpack(tree, tensors, denoiser, path), torch.device(device))
 
 
 def _pack(value, path: str, tensors: dict, t: float | None = None):
@@ -102,20 +102,22 @@ def _pack(value, path: str, tensors: dict, t: float | None = None):
     return {"given": path} if callable(value) else value
 
 
-def _unpack(tree, tensors: dict, denoiser):
+def _unpack(tree, tensors: dict, denoiser, file):
+    unpack = lambda entry: _unpack(entry, tensors, denoiser, file)
     if isinstance(tree, list):
-        return tuple(_unpack(entry, tensors, denoiser) for entry in tree)
+        return tuple(map(unpack, tree))
     if not isinstance(tree, dict):
         return tree
     if "tensor" in tree:
+        expect(tree["tensor"] in tensors, str(file), f"a tensor {tree['tensor']}", f"only {', '.join(sorted(tensors))}")
         return tensors[tree["tensor"]]
     if "class" in tree:
         kinds = _classes()
-        expect(tree["class"] in kinds, "path", f"a prior made of {', '.join(sorted(kinds))}", tree["class"])
-        return _rebuild(kinds[tree["class"]], {key: _unpack(value, tensors, denoiser) for key, value in tree["fields"].items()})
+        expect(tree["class"] in kinds, str(file), f"a prior made of {', '.join(sorted(kinds))}", tree["class"])
+        kind = kinds[tree["class"]]
+        return _rebuild(kind, {key: unpack(value) for key, value in same_fields(tree.get("fields"), kind, file).items()})
     if "flow" in tree:
-        state = {key: _unpack(value, tensors, denoiser) for key, value in tree["state"].items()}
-        return Flow.restore(tree["flow"], state)
+        return Flow.restore(tree["flow"], {key: unpack(value) for key, value in tree["state"].items()})
     if "given" in tree:
         expect(denoiser is not None, "denoiser", "the denoiser of this Langevin prior, load(path, denoiser=...)", "None")
         return denoiser

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..archive import read_own, write
+from ..archive import read_own, same_fields, write
 from ..errors import count, expect, point_cloud, real_tensor
 from ..randomness import normal
 from .masses import exact_masses
@@ -115,7 +115,7 @@ class BrenierMap:
     def load(cls, path, device: str = "cpu") -> "BrenierMap":
         """Read a map written by `save`; ValueError for another file."""
         tensors, _ = read_own(path, KEY, "BrenierMap.save")
-        return cls(tensors["points"], tensors["heights"]).to(device)
+        return cls(**same_fields(tensors, cls, path)).to(device)
 
     def source(self, z) -> torch.Tensor:
         """z (n, d) checked, in the dtype and on the device of the atoms."""

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 
 import torch
 
-from ..archive import read_own, write
-from ..errors import expect
+from ..archive import read_own, same_fields, same_names, same_settings, write
 from ..estimate import Estimate
 from .fit import Check, Fit, MassError
 
 KEY = "otprior_state"
+_KEPT = ("method", "step", "samples", "seconds", "numbers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +53,24 @@ class State:
         """Write to a safetensors file (no pickle), atomically, without `fit`. settings: what it is a state of, for `load`."""
         tensors = {f"tensor.{k}": v for k, v in self.tensors.items()}
         tensors |= {"heights": self.heights, "position": self.position}
-        kept = ("method", "step", "samples", "seconds", "numbers")
-        about = {key: getattr(self, key) for key in kept} | {"history": [asdict(check) for check in self.history]}
+        about = {key: getattr(self, key) for key in _KEPT} | {"history": [asdict(check) for check in self.history]}
         write({k: v.clone() for k, v in tensors.items()}, path, {KEY: json.dumps({"settings": settings or {}, "about": about})})
 
     @classmethod
     def load(cls, path, settings: dict | None = None) -> "State":
         """Read what `save` wrote; tensors arrive on the CPU. ValueError for another file, or other settings, if given."""
         tensors, words = read_own(path, KEY, "State.save")
-        about, began = words["about"], words["settings"]
-        differ = [] if settings is None else sorted(k for k in began.keys() | settings.keys() if began.get(k) != settings.get(k))
-        shown = lambda run: {key: run.get(key) for key in differ}
-        expect(not differ, str(path), f"the state of a solve with {shown(settings)}", shown(began))
-        history = tuple(_check(entry) for entry in about.pop("history"))
-        carried = {key[7:]: value for key, value in tensors.items() if key.startswith("tensor.")}
-        return cls(heights=tensors["heights"], position=tensors["position"], tensors=carried, history=history, **about)
+        same_names(words, ("settings", "about"), path, "a state")
+        if settings is not None:
+            same_settings(words["settings"], settings, path, "the state of a solve")
+        about, carried = words["about"], {key[7:]: tensors.pop(key) for key in list(tensors) if key.startswith("tensor.")}
+        same_names(about, (*_KEPT, "history"), path, "a state")
+        same_names(tensors, ("heights", "position"), path, "a state")
+        history = tuple(_check(entry, path) for entry in about.pop("history"))
+        return cls(tensors=carried, history=history, **tensors, **about)
 
 
-def _check(entry: dict) -> Check:
-    error = entry["error"]
-    l1, chi2 = Estimate(**error.pop("l1")), Estimate(**error.pop("chi2"))
-    interval = tuple(error.pop("interval"))
-    return Check(entry["step"], entry["samples"], MassError(l1, chi2, interval, **error))
+def _check(entry, file) -> Check:
+    error = same_fields(same_fields(entry, Check, file)["error"], MassError, file)
+    parts = {key: Estimate(**same_fields(error[key], Estimate, file)) for key in ("l1", "chi2")}
+    return Check(**entry | {"error": MassError(**error | parts | {"interval": tuple(error["interval"])})})

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from ..archive import fingerprint, read, write
-from ..atomic import clean
+from ..archive import fingerprint, read_own, resuming, same_names, same_settings, write
+from ..atomic import clean, ready
 from ..errors import count, expect, real_tensor, within
 from ..processes import place
 from ..randomness import check_generator, normal
@@ -28,6 +28,7 @@ from . import parallel
 from .files import fill
 from .networks import Preconditioned
 
+KEY = "otprior_checkpoint"
 CLEAN = 2 * math.log(500)  # levels cleaner than sigma/alpha = 0.002, or noisier than its inverse, are not trained
 
 
@@ -59,7 +60,8 @@ def train(
     sigma/alpha = 500 and 0.002. labels: (N,) classes of the points, of which the share `drop` is hidden, so that the network
     learns both answers that guidance needs. dtype: torch.bfloat16 for autocast; the weights stay float32. compile: the raw
     network through torch.compile. checkpoint: a file written every `every` steps and at the end; when it exists the run goes
-    on from it, and on a CPU ends with the same bits as one that was never stopped. A loss that is not finite raises RuntimeError.
+    on from it, and on a CPU ends with the same bits as one that was never stopped; ValueError when it is of another run: other
+    settings, data or seed. A loss that is not finite raises RuntimeError.
     """
     expect(isinstance(network, Preconditioned), "network", "a Preconditioned network, e.g. mlp(2)", type(network).__name__)
     draw = _drawer(data, _labels(labels, data, network))
@@ -75,10 +77,11 @@ def train(
     settings = {"steps": steps, "batch": batch, "lr": lr, "ema": ema, "clip": clip, "dtype": str(dtype)}
     settings |= {"log_snr": [low, high], "schedule": schedule.name, "predicts": network.predicts}
     settings |= {"drop": None if labels is None else drop, "data": _digest(data, labels)}
+    settings |= {"seed": check_generator(generator).initial_seed(), "generator": generator.device.type}
     file = None if checkpoint is None else Path(checkpoint)
     levels = torch.stack([schedule.alpha(t), schedule.sigma(t)], 1)
     parallel.share(batch)
-    return _loop(network, draw, levels, check_generator(generator), settings, file, every, dtype, compile)
+    return _loop(network, draw, levels, generator, settings, file, every, dtype, compile)
 
 
 def _loop(network, draw, levels, generator, settings, file, every, dtype, compile):
@@ -87,9 +90,11 @@ def _loop(network, draw, levels, generator, settings, file, every, dtype, compil
     optimizer = torch.optim.Adam(network.parameters(), lr=settings["lr"])
     done, first = 0, place()[0] == 0
     if file is not None and file.exists():
-        done = _restore(file, network, average, optimizer, generator, settings)
+        with resuming():
+            done = _restore(file, network, average, optimizer, generator, settings)
     if file is not None and first:
         clean(file)
+        ready(file)
     device = next(network.parameters()).device
     if device.type == "cuda":
         network.to(memory_format=torch.channels_last)  # touches the weights of convolutions only
@@ -202,16 +207,14 @@ def _save(file, network, average, optimizer, generator, settings, done) -> None:
     for i, entry in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": value for name, value in entry.items()}
     tensors |= {"generator": generator.get_state(), "step": torch.tensor(done)}
-    write(tensors, file, {"settings": json.dumps(settings)})
+    write(tensors, file, {KEY: json.dumps(settings)})
 
 
 def _restore(file, network, average, optimizer, generator, settings) -> int:
     """Put everything back; a checkpoint of other settings is refused."""
-    tensors, metadata = read(file)
-    began = json.loads(metadata.get("settings", "{}"))
-    differ = sorted(key for key in began.keys() | settings.keys() if began.get(key) != settings.get(key))
-    shown = lambda run: {key: run.get(key) for key in differ}
-    expect(not differ, "checkpoint", f"a run with {shown(settings)}", shown(began))
+    tensors, began = read_own(file, KEY, "train")
+    same_settings(began, settings, file, "a run")
+    same_names({name: v for name, v in tensors.items() if "." not in name}, ("generator", "step"), file, "a checkpoint")
     part = lambda prefix: {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
     fill(network, part("network."), str(file))
     fill(average, part("average."), str(file))

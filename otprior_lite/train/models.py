@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from ..archive import read
+from ..archive import read, read_own, same_fields
 from ..errors import expect, known, real_tensor
 from ..randomness import seeded
 from ..schedules import named
 from ..score import LearnedDenoiser
-from .files import fill, load_weights, save_weights
+from .files import fill, save_weights
 from .images import SIZES, unet
 from .networks import PREDICTS, Preconditioned, mlp
 
@@ -65,11 +65,11 @@ def save_model(design: Design, network: Preconditioned, file, dtype: torch.dtype
 
 def load_model(file) -> tuple[Design, LearnedDenoiser]:
     """What `save_model` wrote, on the CPU; ValueError for another file or weights that do not fit its design."""
-    design = json.loads(read(file)[1].get(_KEY, "null"))
-    expect(design is not None, str(file), "a model written by save_model", "a file without a design")
-    design = Design(**design)
+    tensors, words = read_own(file, _KEY, "save_model")
+    design = Design(**same_fields(words, Design, file))
     two = torch.stack([torch.zeros(design.shape), torch.ones(design.shape)])
-    network = load_weights(design.network(two, seeded()), file)  # mean and std are among the weights
+    network = design.network(two, seeded())  # mean and std are among the weights
+    fill(network, tensors, str(file))
     return design, LearnedDenoiser(network, named(design.schedule))
 
 

@@ -11,10 +11,13 @@ from safetensors.torch import load_file
 from zoo import SCHEDULES, ZERO_SNR, f64, few, gaussian, rng, triangle
 
 from otprior_lite import samplers, schedules
+from otprior_lite.archive import read, write
 from otprior_lite.forward import marginal
+from otprior_lite.randomness import normal
 from otprior_lite.score import ExactDenoiser, LearnedDenoiser
 from otprior_lite.targets import GaussianMixture
 from otprior_lite.train import Preconditioned, load_weights, mlp, save_weights, train
+from otprior_lite.train.loop import KEY
 
 OU = schedules.ou(2.0)
 TILTED = GaussianMixture([1.0], [[1.0, -0.5]], [[[0.6, 0.2], [0.2, 0.3]]])
@@ -125,7 +128,8 @@ def test_resume_is_exact(tmp_path, stop, data):
         seen.append(state.loss)
         if state.step == stop:
             break
-    other, fresh = rng(99), make(7)  # neither the seed nor the start matters: both are in the file
+    other, fresh = rng(1), make(7)  # the start does not matter: it is in the file
+    normal((3,), other)  # nor does where the generator stands
     again = list(train(fresh, data, OU, generator=other, checkpoint=file, **options))
     kept = stop - stop % 5
     assert len(again) == 20 - kept and seen[:kept] + [s.loss for s in again] == losses
@@ -136,6 +140,25 @@ def test_resume_is_exact(tmp_path, stop, data):
     network = {name: tensor for name, tensor in load_file(file).items() if name.startswith("network.")}
     assert all(torch.equal(value, network[f"network.{name}"]) for name, value in bits(whole.network).items())
     assert [f.name for f in file.parent.iterdir()] == [file.name]
+
+
+def test_a_run_of_another_seed_is_not_taken_for_this_one(tmp_path):
+    """The checkpoint of seed 0 does not end a run of seed 77, nor that of a generator of another device."""
+    file, points = tmp_path / "run", torch.randn(9, 2, generator=rng())
+    run = lambda generator: last(
+        train(mlp(2, 4, 1, generator=rng()), points, OU, steps=2, batch=4, checkpoint=file, generator=generator)
+    )
+    run(rng(0))
+    with pytest.raises(ValueError) as caught:
+        run(rng(77))
+    way_out = "use another file, or remove this one to start again"
+    assert str(caught.value) == f"{file}: expected a run with {{'seed': 77}}, got {{'seed': 0}}; {way_out}"
+    tensors, metadata = read(file)
+    write(tensors, file, {KEY: metadata[KEY].replace('"generator": "cpu"', '"generator": "cuda"')})
+    with pytest.raises(
+        ValueError, match=r"run: expected a run with {'generator': 'cpu'}, got {'generator': 'cuda'}; use another"
+    ):
+        run(rng(0))
 
 
 def test_a_broken_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -245,8 +268,8 @@ def refusals(folder):
     save_weights(mlp(3, 4, 1, generator=rng()), folder / "wide")
     yield str(folder / "wide"), lambda: load_weights(network, folder / "wide")
     last(run(checkpoint=folder / "run"))
-    yield "checkpoint", lambda: last(run(checkpoint=folder / "run", lr=0.1))
-    yield "checkpoint", lambda: last(run(checkpoint=folder / "run", data=torch.ones(3, 2)))
+    yield str(folder / "run"), lambda: last(run(checkpoint=folder / "run", lr=0.1))
+    yield str(folder / "run"), lambda: last(run(checkpoint=folder / "run", data=torch.ones(3, 2)))
 
 
 def test_train_refuses(tmp_path):

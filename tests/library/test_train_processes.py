@@ -22,7 +22,7 @@ from zoo import rng
 
 from otprior_lite import cli, processes, schedules
 from otprior_lite.archive import read
-from otprior_lite.atomic import ready, replacing, write_bytes
+from otprior_lite.atomic import clean, ready, replacing, write_bytes
 from otprior_lite.train import mlp, parallel, train
 
 pytest.importorskip("diffusers")
@@ -165,24 +165,45 @@ def test_checkpoints_that_cannot_be_used_are_refused_and_kept(images, tmp_path, 
     assert cli.main(command(images, tmp_path, 1, 1)) == 0
     file = tmp_path / "checkpoint.safetensors"
     good = file.read_bytes()
+    half = len(good) // 2
     for content, arguments, words in (
-        (good[: len(good) // 2], [], "expected a safetensors file"),
-        (b"", [], "expected a safetensors file"),
-        (good, ["--steps", "2"], "checkpoint: expected a run with"),
-        (good, ["--schedule", "cosine"], "checkpoint: expected a run with"),
-        (good, ["--size", "small"], "expected the tensors of this network"),
-        ((tmp_path / "model.safetensors").read_bytes(), [], "checkpoint: expected a run with"),
+        (good[:half], [], f"got {file} ({file}: expected a safetensors file, got "),
+        (b"", [], f"got {file} ({file}: expected a safetensors file, got "),
+        (good[:half] + bytes([good[half] ^ 1]) + good[half + 1 :], [], ": the file is damaged)"),
+        (good, ["--steps", "2"], f"{file}: expected a run with {{'steps': 2}}, got {{'steps': 1}};"),
+        (good, ["--seed", "77"], f"{file}: expected a run with {{'seed': 77}}, got {{'seed': 0}};"),
+        (good, ["--schedule", "cosine"], f"{file}: expected a run with {{'log_snr': "),
+        (good, ["--size", "small"], f"{file}: expected the tensors of this network"),
+        ((tmp_path / "model.safetensors").read_bytes(), [], f"path: expected a file written by train, got {file};"),
     ):
         file.write_bytes(content)
         capsys.readouterr()
         assert cli.main([*command(images, tmp_path, 1, 1), *arguments]) == 2
-        assert words in capsys.readouterr().err and file.read_bytes() == content
+        shown = capsys.readouterr().err
+        assert words in shown and shown.endswith("; use another file, or remove this one to start again\n")
+        assert file.read_bytes() == content
+    file.unlink()
+    file.mkdir()
+    assert cli.main(command(images, tmp_path, 1, 1)) == 2
+    assert f"{file}: expected a safetensors file, got a folder" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(OSError, match="could not write .*here"), replacing(tmp_path / "here"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_dead_leave_things_behind(tmp_path):
+    """A killed writer's file goes, and an earlier one of this process; that of a living process stays, it may be writing."""
+    dead = FORKS.Process(target=abs, args=(1,))
+    dead.start()
+    dead.join()
+    file, number = tmp_path / "out", {"dead": dead.pid, "own": os.getpid(), "alive": os.getppid()}
+    for pid in (*number.values(), "words"):
+        file.with_name(f"out.{pid}.new").touch()
+    clean(file)
+    assert [left.name for left in tmp_path.iterdir()] == [f"out.{number['alive']}.new"]
 
 
 @pytest.mark.parametrize("act", [ready, lambda file: write_bytes(file, b"words")], ids=["ready", "write"])
