@@ -1,7 +1,9 @@
 """Potentials: shipped heights against a fresh sample, damage that shows, and refusals of anything they were not solved for."""
 
+import itertools
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from zoo import rng
 
 from otprior_lite import data, priors, schedules
 from otprior_lite.randomness import permutation, seeded
-from otprior_lite.semidiscrete import State
+from otprior_lite.semidiscrete import State, keeping
 
 sys.path.insert(0, str(data.root() / "build"))
 from potentials import GROUPS, TIMES, TOLERANCE, points  # noqa: E402
@@ -146,19 +148,26 @@ def test_a_cut_file_is_refused(potential, tmp_path):
 # ---- a solve that goes on
 
 
-def test_a_checkpoint_goes_on_to_the_same_bits(x, tmp_path):
-    """Stopped after every few states (every=0 saves each), the heights are those of a solve that nobody touched."""
+def test_a_checkpoint_goes_on_to_the_same_bits(x, tmp_path, monkeypatch):
+    """Stopped after every few states (every=0 saves each), the heights are those of a solve that nobody touched.
+
+    By a clock that strikes when it is looked at (at the start, at a state, and after it is written) the n-th state of a life
+    comes after 2 n - 1 seconds, and lives add up.
+    """
+    clock = itertools.count()
+    monkeypatch.setattr(keeping, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     options, file = {"tolerance": 0.05}, tmp_path / "state"
     whole = solved(x, **options)
-    for stop in (1, 5, 9):
+    for stop, seconds in ((1, 1), (5, 1 + 9), (9, 1 + 9 + 17)):
         states = priors.potential_steps(x, DDPM, 500, checkpoint=file, every=0, **options)
         for _ in range(stop):
             state = next(states)
         states.close()
+        assert State.load(file).seconds == state.seconds == seconds
         assert State.load(file).samples == state.samples and torch.equal(State.load(file).heights, state.heights)
     again = solved(x, checkpoint=file, every=0, **options)
     assert torch.equal(again.heights, whole.heights) and again.fit.error == whole.fit.error
-    assert again.samples == whole.samples and again.seconds > 0 and whole.share == 1
+    assert again.samples == whole.samples and again.seconds > 27 and whole.share == 1
     once_more = solved(x, checkpoint=file, **options)  # the file of a finished solve: its end is made again
     assert torch.equal(once_more.heights, whole.heights)
 

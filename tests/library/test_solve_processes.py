@@ -59,15 +59,18 @@ def stamp(file):
 
 
 def test_two_processes_solve_what_one_does(points, tmp_path):
-    """As under torchrun: two processes (gloo) share the samples, one of them writes, and the file is that of one process."""
+    """As under torchrun: two processes (gloo) share the samples, one of them writes, and the file is that of one process. Told to
+    write elsewhere, after every step as the first one, the second leaves no file there, which nobody would have removed."""
     finished(started(command(points, tmp_path / "one.safetensors")))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [started(command(points, tmp_path / "two.safetensors"), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
+    outs = {"0": tmp_path / "two.safetensors", "1": tmp_path / "second" / "two.safetensors"}
+    ranks = [started(command(points, outs[r]), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
     for process in ranks:
         finished(process)
+    assert not any(left.is_file() for left in (tmp_path / "second").rglob("*"))
     one, two = (priors.Potential.load(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
     torch.testing.assert_close(one.heights, two.heights, rtol=0, atol=1e-5)
     assert one.samples == two.samples and one.error.n == two.error.n
@@ -92,19 +95,24 @@ def test_heights_are_enough_to_sample(points, tmp_path, capsys):
         "--n", 3, "--steps", 2, "--out", tmp_path / out, *words,
     )  # fmt: skip
     assert sample("whole", "a.npz", "--t", 500) == sample("heights", "b.npz", "--t", 500, "--data", points) == 0
-    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+    assert sample("heights", "c.npz", "--data", points) == 0  # the heights know their time
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b, np.load(tmp_path / "c.npz") as c:
         np.testing.assert_array_equal(a["x"], b["x"])
+        np.testing.assert_array_equal(a["x"], c["x"])
     np.savez(tmp_path / "other.npz", x=x.numpy()[1:])
     for words, said in (
         (["--t", 500], "--data: expected the data that the prior"),
-        (["--t", 400, "--data", points], "--t: expected the 500 that the heights were solved for, got 400"),
-        (["--data", points], "--t: expected the 500"),
+        (
+            ["--t", 400, "--data", points],
+            f"--t: expected 500, which {tmp_path / 'heights.safetensors'} is of (or no --t), got 400",
+        ),
         (["--t", 500, "--data", tmp_path / "other.npz"], "points: expected the points that the heights were solved for"),
     ):
         assert sample("heights", "c.npz", *words) == 2 and said in capsys.readouterr().err
     cosine = Design("tiny", tuple(x.shape[1:]), schedule=schedules.cosine().name.split("(")[0])
     save_model(cosine, cosine.network(x, seeded(0)), tmp_path / "model.safetensors")
-    assert sample("heights", "c.npz", "--t", 500, "--data", points) == 2 and "schedule: expected" in capsys.readouterr().err
+    assert sample("heights", "c.npz", "--t", 500, "--data", points) == 2
+    assert "--prior: expected a start for the model's schedule" in capsys.readouterr().err
 
 
 def test_other_settings_do_not_go_on(points, tmp_path, capsys):
