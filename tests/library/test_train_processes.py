@@ -215,6 +215,8 @@ def test_a_place_that_cannot_be_written_is_named(act, tmp_path):
         with pytest.raises(OSError) as caught:
             act(tmp_path / name)
         assert caught.value.strerror == f"could not write {tmp_path / name}: {reason}"
+    with pytest.raises(OSError, match="could not write /proc/out: No such file"):  # a folder of Linux that takes no files
+        act("/proc/out")
     assert (tmp_path / "file").read_bytes() == b"old" and not list((tmp_path / "folder").iterdir())
     act(tmp_path / "a" / "b" / "out")
     ready(tmp_path / "file")
