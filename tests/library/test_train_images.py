@@ -352,12 +352,12 @@ def refusals(folder):
     flow = schedules.flow_matching()
     yield "t", lambda: latents(priors.Standard(flow, (2,)), 3, flow, 1.0, euler, rng())
     train.save_weights(plain, folder / "weights")
-    yield str(folder / "weights"), lambda: train.load_model(folder / "weights")
+    yield "path", lambda: train.load_model(folder / "weights")
     train.save_model(Design("tiny", (2,)), plain, folder / "other")
     yield str(folder / "other"), lambda: train.load_model(folder / "other")
     whole = (folder / "other").read_bytes()
     (folder / "cut").write_bytes(whole[: len(whole) // 2])
-    yield str(folder / "cut"), lambda: train.load_model(folder / "cut")
+    yield "path", lambda: train.load_model(folder / "cut")
 
 
 def test_images_refuse(tmp_path):
