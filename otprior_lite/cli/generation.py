@@ -9,7 +9,9 @@ from .shared import DATA, add_machine, device, writable
 def add(commands) -> None:
     """Tell the parser about them."""
     train = commands.add_parser("train", help="train a denoiser; goes on where it was stopped; runs under torchrun, too")
-    train.add_argument("--data", required=True, help=f"{DATA}; pictures are float in [-1, 1], (n, channels, height, width)")
+    train.add_argument(
+        "--data", required=True, help=f"{DATA}; pictures: floats in [-1, 1], (n, channels, height, width), or bytes"
+    )
     train.add_argument("--out", type=Path, required=True, help="folder of checkpoint.safetensors and model.safetensors")
     train.add_argument("--size", default="tiny", help="tiny, small or base: about 1 M, 6 M, 36 M weights (default: tiny)")
     train.add_argument("--steps", type=int, required=True, help="steps of the whole run")
