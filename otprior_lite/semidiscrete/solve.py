@@ -73,7 +73,7 @@ def solve_steps(
     default that of points; "auto" takes a GPU if there is one. dtype: of the scores. max_samples: base draws after
     which the solver gives up, default 20 times the noise floor S = 2 N / (pi tolerance^2). warm_start: heights, one
     for each point. resume: a State of an interrupted solve of the same problem; the generator is set to its position.
-    checkpoint: a file that the state is written to every `every` seconds; when it exists the solve goes on from it,
+    checkpoint: a file for the first state after every `every` seconds; when it exists the solve goes on from it,
     and on a CPU ends with the same bits as one that was never stopped. It stays until you remove it. learning_rate:
     of the Adam methods, absolute; tau: of "entropic", in units of `smooth.score_scale`.
     """

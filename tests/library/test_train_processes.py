@@ -103,12 +103,15 @@ def stamp(file):
 
 
 def test_two_processes_take_the_gradients_of_one(images, tmp_path):
-    """Adam's running mean of the gradients after two steps on two processes (gloo) is that of one process."""
+    """Adam's running mean of the gradients after two steps on two processes (gloo) is that of one process; only the first of
+    them writes, as a folder of its own for the second shows."""
     finished(started(command(images, tmp_path / "one", 2, 2)))
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    ranks = [started(command(images, tmp_path / "two", 2, 2), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
+    outs = {"0": tmp_path / "two", "1": tmp_path / "second"}
+    ranks = [started(command(images, outs[r], 2, 2), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
     for process in ranks:
         finished(process)
+    assert not any(left.is_file() for left in (tmp_path / "second").rglob("*"))
     one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys() and torch.equal(one["generator"], two["generator"])
     means = [key for key in one if key.endswith("exp_avg")]
