@@ -85,9 +85,8 @@ def newness(x: torch.Tensor, train: torch.Tensor, reference: torch.Tensor) -> di
 
 def nearest(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Root mean square distances (n, 2) of each picture of x to its two nearest pictures of y, and their rows (n, 2)."""
-    apart = torch.cdist(x.flatten(1).double(), y.flatten(1).double(), compute_mode="donot_use_mm_for_euclid_dist")
-    values, index = apart.topk(2, largest=False)
-    return values / math.sqrt(x[0].numel()), index
+    values, rows = metrics.memory.nearest(x.flatten(1).double(), y.flatten(1).double(), 2)
+    return values / math.sqrt(x[0].numel()), rows
 
 
 def _below(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,7 @@ def memorisation(x, train, test, *, ratio: float = 1 / 3) -> Memorisation:
     within(ratio, 0.0, 1.0, "ratio", open_low=True)
     m = min(len(train), len(test))
     a, b = (nearest_distance(x, points[:m]) for points in (train, test))
-    near, fresh = _nearest(x, train, 2), _nearest(test, train, 2)
+    near, fresh = nearest(x, train, 2)[0], nearest(test, train, 2)[0]
     medians = (float(d.median()) for d in (near[:, 0], nearest_distance(x, test), fresh[:, 0]))
     copied, by_chance = (d[:, 0] <= ratio * d[:, 1] for d in (near, fresh))
     nearer = float(((a < b).double() + 0.5 * (a == b).double()).mean())
@@ -55,10 +55,14 @@ def memorisation(x, train, test, *, ratio: float = 1 / 3) -> Memorisation:
 
 def nearest_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Distance from each row of x (n, d) to the nearest row of y (m, d), recomputed by differences."""
-    return _nearest(x, y, 1)[:, 0]
+    return nearest(x, y, 1)[0][:, 0]
 
 
-def _nearest(x: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:
-    """Distances from each row of x to its k nearest rows of y, shape (n, k), increasing."""
-    index = torch.cat([squared_distances(block, y).topk(k, largest=False).indices for block in x.split(1024)])
-    return torch.stack([(x - y[i]).norm(dim=1) for i in index.T], 1).sort(1).values
+def nearest(x: torch.Tensor, y: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distances (n, k), increasing, from each row of x (n, d) to its k nearest rows of y (m, d), and which rows these are (n, k).
+
+    Found by scalar products, recomputed by differences.
+    """
+    rows = torch.cat([squared_distances(block, y).topk(k, largest=False).indices for block in x.split(1024)])
+    distances, order = torch.stack([(x - y[i]).norm(dim=1) for i in rows.T], 1).sort(dim=1, stable=True)
+    return distances, rows.gather(1, order)
