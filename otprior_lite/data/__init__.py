@@ -31,7 +31,8 @@ def load(name: str | Path, size: int | None = None) -> Dataset:
     """A dataset by name, or your own: an `.npz` file or a folder of pictures.
 
     Names: "digits", "emoji32", "cifar10" (the 50,000 for training), "cifar10_test" (the other 10,000). An `.npz` holds
-    x (n, ...), floats or pictures in bytes, and optionally labels y (n,) (`own.from_npz`). Pictures become squares of `size` (a folder: 32 unless told; otherwise: as they are).
+    x (n, ...), floats or pictures in bytes, and optionally labels y (n,) (`own.from_npz`). Pictures become squares of `size`
+    (a folder: 32 unless told; otherwise: as they are).
 
     Raises ValueError for an unknown name, wrong hashes, arrays or pictures; FileNotFoundError for what is not there.
     """

@@ -51,8 +51,8 @@ def from_folder(folder: Path, size: int) -> Dataset:
     """Every picture in the folder, in the order of the names, as a size x size square in RGB.
 
     If the pictures lie in subfolders, these are the classes. A file that is no picture Pillow can read, or a link that leads
-    nowhere, is left out and named in a warning; hidden files are passed over. Raises ValueError if no picture is left, or if some lie in
-    subfolders and some beside them.
+    nowhere, is left out and named in a warning; hidden files are passed over. Raises ValueError if no picture is left, or if
+    some lie in subfolders and some beside them.
     """
     count(size, "size")
     image = optional("PIL.Image", "images")
