@@ -30,7 +30,7 @@ def _beside(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(file) -> Iterator[Path]:
-    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one as it was."""
+    """A new file to write to, which then takes the name of `file`; OSError (a full disk, no rights) leaves the old one there."""
     with _beside(Path(file)) as new:
         yield new
         with new.open("rb+") as stream:

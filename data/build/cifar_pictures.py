@@ -11,8 +11,8 @@ from networks import Recipe
 from tqdm import tqdm
 
 from otprior_lite import data, features
+from otprior_lite.archive import fingerprint
 from otprior_lite.data.cifar10 import CLASSES
-from otprior_lite.data.files import digest
 from otprior_lite.data.pixels import unit
 from otprior_lite.errors import expect, optional
 
@@ -35,7 +35,7 @@ class Pictures:
     @property
     def digest(self) -> str:
         """SHA-256 of the training pictures and classes."""
-        return digest(self.rows.x.numpy().tobytes() + self.rows.y.numpy().tobytes())
+        return fingerprint(self.rows.x, self.rows.y)
 
 
 def unpack(file: Path) -> tuple[data.Dataset, data.Dataset]:

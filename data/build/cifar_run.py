@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from cifar_starts import Design
+from cifar_starts import Grid
 from networks import SEED
 from tqdm import tqdm
 
@@ -36,10 +36,10 @@ class Scale:
     nfe: int = 50
     seconds: float = 60.0
     tests: str = "tests"
-    starts: Design = Design()
+    starts: Grid = Grid()
 
 
-TOY = Scale(32, 8, 4, "tiny", 1, 3, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py", Design((0,), (1, 2), 4, 2, 0.4))
+TOY = Scale(32, 8, 4, "tiny", 1, 3, 0.4, 4, 2, 2, 0.0, "tests/library/test_devices.py", Grid((0,), (1, 2), 4, 2, 0.4))
 
 
 @dataclass(frozen=True)

@@ -58,30 +58,34 @@ def all_stages(run: Run, found: list[Pictures], options) -> None:
     settings = run.machine() | ways | {"timed": scale["timed"], "recipe": asdict(found[0].recipe)}
     mode = run.stage("modes", settings, lambda: modes(run, found[0], **ways), good=lambda facts: not facts["failed"])
     for pictures in found:
-        name, file = f"{pictures.name}_small", data.root() / "weights" / f"{pictures.name}_small.safetensors"
-        settings = asdict(pictures.recipe) | {"data": pictures.digest, "dtype": mode["dtype"]}
+        file, settings = weights(pictures), asdict(pictures.recipe) | {"data": pictures.digest, "dtype": mode["dtype"]}
         if "train" in options.stages:
-            run.stage(f"train_{name}", settings, lambda: train_network(run, pictures, mode, file), file)
+            run.stage(f"train_{file.stem}", settings, lambda: train_network(run, pictures, mode, file), file)
         if "sampling" in options.stages and agreed(file.exists()):
             drawn = run.machine() | settings | {key: scale[key] for key in ("drawn", "at_once", "nfe")}
-            run.stage(f"sampling_{name}", drawn, lambda: sampling(run, pictures, file))
-    for pictures in found:
-        if "solve" in options.stages and pictures.recipe.pictures == "cifar10":
-            for t in TIMES:
-                file = data.root() / "potentials" / f"{pictures.name}_t{t}.safetensors"
-                settings = {"data": pictures.digest, "t": t, "tolerance": scale["tolerance"], "seed": SEED}
-                run.stage(f"solve_{file.stem}", settings, lambda: solve_map(run, pictures, t, file), file)
-        if "starts" in options.stages and pictures.recipe.pictures == "cifar10":
-            network = data.root() / "weights" / f"{pictures.name}_small.safetensors"
-            for t in TIMES:
-                file = data.root() / "potentials" / f"{pictures.name}_t{t}.safetensors"
-                if agreed(network.exists() and file.exists()):
-                    of = {key: value and digest(value.read_bytes()) for key, value in
-                          (("network", network), ("heights", file), ("inception", options.inception))}  # fmt: skip
-                    settings = of | {"starts": scale["starts"]}
-                    run.stage(
-                        f"starts_{file.stem}", settings, lambda: seven_starts(run, pictures, network, file, options.inception)
-                    )
+            run.stage(f"sampling_{file.stem}", drawn, lambda: sampling(run, pictures, file))
+    maps = [(pictures, t) for pictures in found if pictures.recipe.pictures == "cifar10" for t in TIMES]
+    for pictures, t in maps:
+        file = heights(pictures, t)
+        settings = {"data": pictures.digest, "t": t, "tolerance": scale["tolerance"], "seed": SEED}
+        if "solve" in options.stages:
+            run.stage(f"solve_{file.stem}", settings, lambda: solve_map(run, pictures, t, file), file)
+    for pictures, t in maps:
+        network, file = weights(pictures), heights(pictures, t)
+        if "starts" in options.stages and agreed(network.exists() and file.exists()):
+            inputs = {"network": network, "heights": file, "inception": options.inception}
+            settings = {key: given and digest(given.read_bytes()) for key, given in inputs.items()} | {"starts": scale["starts"]}
+            run.stage(f"starts_{file.stem}", settings, lambda: seven_starts(run, pictures, network, file, options.inception))
+
+
+def weights(pictures: Pictures) -> Path:
+    """The file of the network that learns from them."""
+    return data.root() / "weights" / f"{pictures.name}_small.safetensors"
+
+
+def heights(pictures: Pictures, t: int) -> Path:
+    """The file of the map onto them, noised to time t."""
+    return data.root() / "potentials" / f"{pictures.name}_t{t}.safetensors"
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:

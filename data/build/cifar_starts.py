@@ -23,7 +23,7 @@ MEASURES = ("energy", "nearer", "closer", "copies", "repeats", "to_train", "to_h
 
 
 @dataclass(frozen=True)
-class Design:
+class Grid:
     """seeds; calls of the network; samples of a cell, and how many at once; tolerance of the map onto clean pictures."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -48,25 +48,25 @@ def starts(train: torch.Tensor, potential: Potential, schedule, tolerance: float
 
 
 @torch.no_grad()
-def measured(network, potential: Potential, train, held_out, design: Design, device: torch.device, inception=None) -> dict:
+def measured(network, potential: Potential, train, held_out, grid: Grid, device: torch.device, inception=None) -> dict:
     """Of one start time: columns, and a row [start, calls, seed, *MEASURES] for each cell. network: its file; inception: a file."""
     denoiser = load_model(network)[1]
     denoiser.network.to(device)
     schedule, t = denoiser.schedule, potential.t
     judge = None if inception is None else features.inception(inception, device)
-    known, there = starts(train, potential, schedule, design.tolerance, device), train.to(device)
+    known, there = starts(train, potential, schedule, grid.tolerance, device), train.to(device)
     found = []
-    with tqdm(total=len(design.seeds) * len(STARTS) * len(design.calls), desc=f"starts t = {t:g}", unit="cell") as bar:
-        for seed in design.seeds:
+    with tqdm(total=len(grid.seeds) * len(STARTS) * len(grid.calls), desc=f"starts t = {t:g}", unit="cell") as bar:
+        for seed in grid.seeds:
             oracle, reference = held_out[permutation(len(held_out), seeded(100 + seed))].to(device).tensor_split(2)
-            reference = reference[: design.samples]
+            reference = reference[: grid.samples]
             for name, prior in (known | {"oracle": Unseen(oracle, schedule, t)}).items():
-                x = prior.sample(design.samples, torch.Generator(device).manual_seed(2000 + seed))
-                for calls in design.calls:
-                    drawn = torch.cat([_ends(denoiser, part, t, calls) for part in x.split(design.at_once)])
+                x = prior.sample(grid.samples, torch.Generator(device).manual_seed(2000 + seed))
+                for calls in grid.calls:
+                    drawn = torch.cat([_ends(denoiser, part, t, calls) for part in x.split(grid.at_once)])
                     found.append([name, calls, seed, *_graded(drawn, there, reference, judge)])
                     bar.update()
-    return {"t": t, "columns": ["start", "calls", "seed", *MEASURES], "rows": found, "samples": design.samples}
+    return {"t": t, "columns": ["start", "calls", "seed", *MEASURES], "rows": found, "samples": grid.samples}
 
 
 def _ends(denoiser, x, t, calls):
@@ -74,9 +74,6 @@ def _ends(denoiser, x, t, calls):
 
 
 def _graded(drawn, train, reference, judge) -> list[float | None]:
-    values = {"energy": metrics.energy(drawn, reference, repeats=1).value, **newness(drawn, train, reference)}
-    digits = [float(f"{value:.4g}") for value in values.values()]
-    return [
-        *digits,
-        None if judge is None else float(f"{metrics.frechet(drawn, reference, features=judge, repeats=1).value:.4g}"),
-    ]
+    values = [metrics.energy(drawn, reference, repeats=1).value, *newness(drawn, train, reference).values()]
+    values.append(None if judge is None else metrics.frechet(drawn, reference, features=judge, repeats=1).value)
+    return [None if value is None else float(f"{value:.4g}") for value in values]

@@ -150,7 +150,8 @@ def rebalanced(heights, points, tolerance: float = 0.1) -> Verdict:
     if l1 > start:
         return Verdict(
             False,
-            f"{said}: worse than no heights at all, and {empty} cells are empty. Is a cell that is too full lowered? Are the steps too long?",
+            f"{said}: worse than no heights at all, and {empty} cells are empty. Is a cell that is too full lowered? "
+            "Are the steps too long?",
         )
     return Verdict(False, f"{said}, above {tolerance:g}. More steps, shorter towards the end, with fresh draws in each.")
 
@@ -190,7 +191,8 @@ def stable_cells(answer) -> Verdict:
             return Verdict(False, f"{wrong:.1%} of the cells are wrong before anything is moved. The score is <z, y_j> + h_j.")
         return Verdict(
             False,
-            f"{wrong:.2%} of the cells change when all atoms move by {offset:,.0f}. <z, c> is the same number for every atom, and it is large. Take it out first.",
+            f"{wrong:.2%} of the cells change when all atoms move by {offset:,.0f}. <z, c> is the same number for every atom, "
+            "and it is large. Take it out first.",
         )
     return Verdict(True, "Right: what all scores share is taken out before the digits are spent on it.")
 

@@ -101,20 +101,19 @@ def _prior(options, schedule, shape, generator):
     from .. import data, priors
     from ..errors import expect, known
 
+    def points():
+        expect(options.data is not None, "--data", f"the data that the prior {options.prior} is of", None)
+        return data.load(options.data).x
+
     t = schedule.T if options.t is None else options.t
     if options.prior.endswith(".safetensors"):
         kept = priors.load(options.prior)
         t = _time(options, kept, schedule, t)
-        if isinstance(kept, priors.Prior):
-            return kept, t
-    elif known(options.prior, PRIORS, "--prior") == "standard":
+        return (kept if isinstance(kept, priors.Prior) else kept.replay(points(), schedule)), t
+    if known(options.prior, PRIORS, "--prior") == "standard":
         return priors.Standard(schedule, shape), t
-    expect(options.data is not None, "--data", f"the data that the prior {options.prior} is of", None)
-    x = data.load(options.data).x
-    if options.prior.endswith(".safetensors"):
-        return kept.replay(x, schedule), t
     kind = priors.MomentMatched if options.prior == "moment-matched" else priors.DataInitialised
-    return kind.fit(x, schedule, t, generator=generator), t
+    return kind.fit(points(), schedule, t, generator=generator), t
 
 
 def _time(options, kept, schedule, t) -> float:

@@ -9,8 +9,8 @@ of the caches: on a busy machine the same core is somewhat slower.
 
 Chapter 12: blocks that a fit never saw, the largest included, are predicted within a small factor (`Fitted.spread`). Time
 grows like N^2 d and memory like N d: `limits` says what gives out first, on one core and on one GPU. At 10^9 an exact map
-takes hundreds of years of a GPU, but rounding to float32 still does no harm (`rounding`). `instead` lists what one would use there; the last line has
-the law of a map solved exactly, at any N, for nothing.
+takes hundreds of years of a GPU, but rounding to float32 still does no harm (`rounding`). `instead` lists what one would
+use there; the last line has the law of a map solved exactly, at any N, for nothing.
 """
 
 import math

@@ -54,6 +54,12 @@ class Start:
         return math.hypot(self.mean, self.covariance)
 
     @property
+    def synchronous(self) -> float:
+        """Upper bound sqrt(alpha^2 E|x_0|^2 + (1 - sigma)^2 d) on W2(p_t, N(0, I)): the same noise in both."""
+        signal = self.mean**2 + float((self.excess + self.alpha**2).sum())  # excess + alpha^2 = alpha^2 lam_k
+        return math.sqrt(signal + (1 - math.sqrt(1 - self.alpha**2)) ** 2 * len(self.excess))
+
+    @property
     def mean_share(self) -> float:
         """Part of gelbrich^2 that the mean alone carries."""
         return (self.mean / self.gelbrich) ** 2

@@ -1,8 +1,9 @@
 """A long solve: its state on disk every few seconds, and a bar to watch.
 
 A state is written when the solve has one to give, so a step that takes a minute is a minute without. Saving changes nothing
-of the solve, so when that is does not matter: killed at any moment and started again, it ends with the same bits on a CPU. The file says what it is a state of, and a solve of something else does not go on from it.
-With several processes the first one writes; all of them read. Chapter 7 teaches this package.
+of the solve, so when that is does not matter: killed at any moment and started again, it ends with the same bits on a CPU.
+The file says what it is a state of, and a solve of something else does not go on from it. With several processes the first
+one writes; all of them read. Chapter 7 teaches this package.
 """
 
 import time

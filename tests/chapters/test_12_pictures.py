@@ -12,11 +12,12 @@ from PIL import Image
 from scipy import integrate
 from scipy.stats import norm
 
-from otprior_lite import check, data, features, metrics, priors, schedules
+from otprior_lite import check, data, features, gap, metrics, priors, schedules
 from otprior_lite.experiments import cost, pictures, pictures_budget, pictures_groups, pictures_sources
 from otprior_lite.experiments.album import album as album_of
 from otprior_lite.randomness import seeded
 from otprior_lite.semidiscrete import BrenierMap, State, solve
+from otprior_lite.targets import GaussianMixture
 
 SCHEDULE = schedules.ddpm_linear(1000)
 
@@ -46,7 +47,8 @@ def test_the_mean_alone_keeps_the_laws_apart_at_T():
     assert shift == pytest.approx(0.2, rel=0.1)
     apart = lambda x: abs(norm.pdf(x) - norm.pdf(x, shift)) / 2
     total_variation = integrate.quad(apart, -10, 10, points=[shift / 2])[0]
-    printed = 2 * float(torch.special.ndtr(torch.tensor(shift / 2))) - 1
+    length = shift / float(SCHEDULE.alpha(1000))
+    printed = gap.total_variation(GaussianMixture([1.0], [[length]], [1.0]), SCHEDULE, 1000).value
     assert 0.05 < total_variation < 0.12 and printed == pytest.approx(total_variation, rel=1e-4)
 
 
@@ -76,7 +78,7 @@ def test_a_solve_sees_only_the_span_of_its_atoms():
     assert full.w2_squared.value == pytest.approx(told, abs=4 * noise)
 
 
-@pytest.mark.parametrize("name, t", [("emoji32", 500), ("smileys", 250), ("smileys", 1000)])
+@pytest.mark.parametrize("name, t", [("emoji32", 500), ("emoji32", 1000), ("smileys", 250), ("smileys", 1000)])
 def test_alignment_is_bounded_by_the_number_of_atoms(name, t, smileys):
     points = features.split("emoji32")[0].distinct().x if name == "emoji32" else pictures.smileys()[0]
     atoms = priors.Potential.load(data.path(f"potentials/{name}_t{t}")).replay(points, SCHEDULE).map
@@ -86,6 +88,7 @@ def test_alignment_is_bounded_by_the_number_of_atoms(name, t, smileys):
     assert 0.5 * reach < aligned < reach
     saved = 2 * aligned / (3072 + float(y.square().sum(1).mean()))
     assert 0.03 < saved < 0.07
+    assert saved > 0.06 or (name, t) != ("emoji32", 1000)  # the quiz says 6 to 7 %
 
 
 def test_thirty_percent_would_need_more_pictures_than_there_are():

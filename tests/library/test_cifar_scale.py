@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from forks import free_port
 from safetensors.torch import load_file
 from zoo import rng
 
@@ -198,9 +198,7 @@ def two_ways(rank, port, pipe):
 
 def test_a_way_to_train_counts_if_it_works_everywhere():
     """One process of two cannot do it: neither does, and no one waits for the other."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     spawn = multiprocessing.get_context("spawn")
     pipes = [spawn.Pipe(False) for _ in "01"]
     ranks = [spawn.Process(target=two_ways, args=(rank, port, pipes[int(rank)][1]), daemon=True) for rank in "01"]
@@ -219,12 +217,12 @@ def test_the_starts_of_the_script_say_what_chapter_12_says(monkeypatch):
     control beside it; the oracle is neither."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    from cifar_starts import Design, measured
+    from cifar_starts import Grid, measured
 
     train, held_out = smileys()
     potential = Potential.load(SHIPPED / "potentials" / "smileys_t250.safetensors")
-    design = Design((0,), (5,), 40, 40, 0.1)
-    table = measured(SHIPPED / "weights" / "smileys.safetensors", potential, train, held_out, design, torch.device("cpu"))
+    grid = Grid((0,), (5,), 40, 40, 0.1)
+    table = measured(SHIPPED / "weights" / "smileys.safetensors", potential, train, held_out, grid, torch.device("cpu"))
     found = {row[0]: dict(zip(table["columns"], row)) for row in table["rows"]}
     assert set(found) == set(STARTS) and found["standard"]["energy"] > 10 * found["oracle"]["energy"]
     for name in ("semi-discrete", "data-initialised", "fresh-noise"):

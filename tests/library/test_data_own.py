@@ -71,8 +71,8 @@ def test_subfolders_are_classes(tmp_path):
 
 
 def test_broken_files_are_named_in_a_warning(tmp_path):
-    """Text, an empty file, a truncated picture and 16 bits a channel and a link to nothing are left out; the good one is loaded, and
-    what links to it."""
+    """Text, an empty file, a truncated picture, 16 bits a channel and a link to nothing are left out; the good one is loaded,
+    and what links to it."""
     noise(40, 40).save(tmp_path / "good.png")
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])

@@ -264,7 +264,7 @@ def test_scores_hold_every_cell_and_pair_the_seeds():
 
 
 def test_the_atlas_shows_the_study_and_its_neighbours():
-    """Its first pictures are drawn again, with their neighbours; rounding changes others for one that is as near but for a hundredth."""
+    """Its first pictures are drawn again, with their neighbours; rounding changes others for one as near but for a hundredth."""
     found, world = pictures.atlas(), pictures.world()
     assert found.outputs.shape[:3] == (len(STARTS), len(TIMES), len(NFES)) and found.outputs.abs().max() <= 1
     k, (i, t), oracle = found.outputs.shape[3], (0, TIMES[0]), STARTS.index("oracle")

@@ -1,14 +1,9 @@
-"""`otprior solve` killed, shared, and used: in processes of its own, which really die."""
-
-import random
-import signal
-import socket
-import time
+"""`otprior solve` killed, shared, and used: in processes of its own."""
 
 import numpy as np
 import pytest
 import torch
-from test_train_processes import finished, started
+from forks import finished, free_port, killed, started
 
 from otprior_lite import cli, data, priors, schedules
 from otprior_lite.randomness import seeded
@@ -36,36 +31,21 @@ def same(first, second):
 def test_killed_and_resumed_gives_the_same_bits(points, tmp_path):
     """SIGKILL at random moments of the solve, also before its first state: the heights, their error and the count of samples are
     those of a run that nobody touched, and nothing else is left in the folder."""
-    whole, out, moments, kills = tmp_path / "whole" / "h.safetensors", tmp_path / "killed" / "h.safetensors", random.Random(1), 0
+    whole, out = tmp_path / "whole" / "h.safetensors", tmp_path / "killed" / "h.safetensors"
     file = out.with_name("h.safetensors.state")
     untouched = started(command(points, whole))
-    for life in range(6):
-        process = started(command(points, out))
-        before, patience = stamp(file), time.monotonic() + 60
-        while life > 0 and process.is_alive() and stamp(file) == before and time.monotonic() < patience:
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.05))
-        process.kill()
-        process.join()
-        kills += process.exitcode == -signal.SIGKILL
-    assert kills == 6 and file.exists() and not out.exists()  # each hit a solve that was not done
+    assert killed(command(points, out), file, lives=6, young=1, longest=0.05, seed=1) == 6
+    assert file.exists() and not out.exists()
     finished(started(command(points, out)))
     finished(untouched)
     assert same(whole, out) and [left.name for left in out.parent.iterdir()] == ["h.safetensors"]
-
-
-def stamp(file):
-    return file.stat().st_mtime_ns if file.exists() else None
 
 
 def test_two_processes_solve_what_one_does(points, tmp_path):
     """As under torchrun: two processes (gloo) share the samples, one of them writes, and the file is that of one process. Told to
     write elsewhere, after every step as the first one, the second leaves no file there, which nobody would have removed."""
     finished(started(command(points, tmp_path / "one.safetensors")))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     outs = {"0": tmp_path / "two.safetensors", "1": tmp_path / "second" / "two.safetensors"}
     ranks = [started(command(points, outs[r]), {"RANK": r, "LOCAL_RANK": r, **world}) for r in "01"]
     for process in ranks:

@@ -35,6 +35,7 @@ def test_sums_are_gelbrich_and_the_parts_of_the_prior_gap(digits, schedule, t):
     law = Empirical(data.load("digits").flat.double())
     start = digits.start(schedule, t)
     assert start.gelbrich == pytest.approx(gap.gelbrich(law, SCHEDULES[schedule], t), rel=1e-7)
+    assert start.synchronous == pytest.approx(gap.synchronous_bound(law, SCHEDULES[schedule], t), rel=1e-7)
     if t == 500:
         parts = gap.prior_gap(law, SCHEDULES[schedule], t, n=2)
         assert start.mean == pytest.approx(parts.mean, rel=1e-7)

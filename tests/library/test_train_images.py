@@ -223,7 +223,7 @@ def test_a_checkpoint_of_diffusers_comes_back_as_a_denoiser(tmp_path, kind):
 
 
 def test_a_checkpoint_that_is_nowhere_is_refused_in_one_sentence(tmp_path, monkeypatch):
-    """A mistyped folder asks nobody; what could be a name of a hub is asked for once; a folder of something else is said to be one."""
+    """A mistyped folder asks nobody; what could be a name of a hub is asked for once; a folder of something else is named."""
     asked = []
 
     def fetch(name, **_):

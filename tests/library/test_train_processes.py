@@ -1,22 +1,15 @@
-"""Runs that are killed, shared or out of disk: the command in processes of its own, which really die.
-
-A fork server loads the library once and each process is a fork of it, so a run starts in a second.
-"""
+"""Runs that are killed, shared or out of disk: the command in processes of its own."""
 
 import errno
-import multiprocessing
 import os
-import random
 import resource
-import signal
-import socket
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forks import FORKS, finished, free_port, killed, started
 from safetensors.torch import load_file
 from zoo import rng
 
@@ -26,34 +19,12 @@ from otprior_lite.atomic import clean, ready, replacing, write_bytes
 from otprior_lite.train import mlp, parallel, train
 
 pytest.importorskip("diffusers")
-FORKS = multiprocessing.get_context("forkserver")
-OURS = ["otprior_lite.cli", "otprior_lite.train", "otprior_lite.data"]
-FORKS.set_forkserver_preload([*OURS, "diffusers.models.unets.unet_2d", "tqdm", "pytest", "hypothesis.strategies", "scipy.stats"])
 
 
 def command(data, out, steps, every, batch=4):
     """The arguments of a run."""
     options = {"data": data, "out": out, "size": "tiny", "steps": steps, "every": every, "batch": batch, "device": "cpu"}
     return ["train", *(str(word) for key, value in options.items() for word in (f"--{key}", value))]
-
-
-def started(arguments, environment=None):
-    process = FORKS.Process(target=in_environment, args=(arguments, environment or {}), daemon=True)
-    process.start()
-    return process
-
-
-def in_environment(arguments, environment):
-    """What a child does: its exit status is the command's."""
-    os.environ.update(environment)
-    torch.set_num_threads(1)
-    raise SystemExit(cli.main(arguments))
-
-
-def finished(process):
-    process.join(120)
-    assert process.exitcode == 0
-    process.close()
 
 
 @pytest.fixture(scope="module")
@@ -72,35 +43,19 @@ def test_killed_ten_times_and_resumed_gives_the_same_bits(tmp_path):
     """SIGKILL at random moments, also before the first checkpoint and while one is written: weights, average, Adam's memory and
     the generator end as those of a run that nobody touched, and nothing else is left in the folder. The pictures, the network and
     the 200 steps are a reader's; only the batch is small."""
-    arguments, moments, kills = lambda out: command("emoji32", tmp_path / out, 200, 5, batch=2), random.Random(0), 0
-    whole = started(arguments("whole"))
     file = tmp_path / "killed" / "checkpoint.safetensors"
-    for life in range(10):
-        process = started(arguments("killed"))
-        before, patience = stamp(file), time.monotonic() + 60
-        while life > 1 and process.is_alive() and stamp(file) == before and time.monotonic() < patience:
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.4))
-        process.kill()
-        process.join()
-        kills += process.exitcode == -signal.SIGKILL
-        assert not file.exists() or int(read(file)[0]["step"]) % 5 == 0  # always a whole file
-    assert kills == 10  # each hit a run that was not done
+    arguments = lambda out: command("emoji32", tmp_path / out, 200, 5, batch=2)
+
+    def whole_file():
+        assert not file.exists() or int(read(file)[0]["step"]) % 5 == 0
+
+    whole = started(arguments("whole"))
+    assert killed(arguments("killed"), file, lives=10, young=2, longest=0.4, seed=0, after=whole_file) == 10
     finished(started(arguments("killed")))
     finished(whole)
     names = ("checkpoint.safetensors", "model.safetensors")
     assert all(same(tmp_path / "whole" / name, tmp_path / "killed" / name) for name in names)
     assert sorted(left.name for left in file.parent.iterdir()) == sorted(names)
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-def stamp(file):
-    return file.stat().st_mtime_ns if file.exists() else None
 
 
 def test_two_processes_take_the_gradients_of_one(images, tmp_path):

@@ -94,7 +94,7 @@ def columns():
 
 
 def moving_away():
-    """Distance to the nearest point grows with tau from zero; the noise-to-signal ratio grows with T', and fewer pictures come back."""
+    """Distance to the nearest point grows with tau from zero; noise over signal grows with T', and fewer pictures come back."""
     points, z, schedule = normals(40, 2, seed=1), normals(2000, 2, seed=2), schedules.ddpm_linear()
     solved = semidiscrete.solve(points, tolerance=1e-6, generator=seeded(0)).map
     away = lambda image: float(metrics.nearest_distance(image, solved.points).square().mean().sqrt())
